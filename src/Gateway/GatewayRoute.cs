@@ -1,0 +1,27 @@
+namespace McpCan.Gateway;
+
+/// <summary>Where one instance's traffic goes. Immutable; the whole table is swapped at once.</summary>
+public sealed record GatewayRoute
+{
+    /// <summary>Opaque id of the instance (<c>i-…</c>).</summary>
+    public required string InstanceId { get; init; }
+    /// <summary>Name in the address; the id works in its place.</summary>
+    public required string Slug { get; init; }
+    /// <summary>Display name, used in error texts for people.</summary>
+    public required string Name { get; init; }
+    /// <summary>The workload that serves the instance now, or null when none does.</summary>
+    public GatewayUpstream? Upstream { get; init; }
+    /// <summary>One sentence that says why <see cref="Upstream"/> is null, shown to clients (no secrets, no addresses).</summary>
+    public string? UnavailableReason { get; init; }
+    /// <summary>Whether a token must be presented. Closed by default.</summary>
+    public bool TokenRequired { get; init; } = true;
+    /// <summary>Whether <c>?token=</c> is accepted for SSE clients that cannot send headers. Off by default.</summary>
+    public bool QueryTokenAllowed { get; init; }
+    /// <summary>Largest request body in bytes; above it 413 is answered.</summary>
+    public long MaxRequestBytes { get; init; } = 64L << 20;
+}
+
+/// <summary>The HTTP endpoint of a workload's bridge.</summary>
+/// <param name="Address">Either <c>unix:/path/to/bridge.sock</c> or <c>http://host:port</c>.</param>
+/// <param name="Generation">Number of the workload's run; sealed in session ids, so that ids of an earlier run are answered by 404.</param>
+public sealed record GatewayUpstream(string Address, long Generation);

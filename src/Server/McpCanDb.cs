@@ -1,0 +1,97 @@
+using System.Text.Json;
+using McpCan.Server.Access;
+using McpCan.Server.Hosting;
+using McpCan.Server.Instances;
+using McpCan.Server.Packages;
+using McpCan.Server.Traffic;
+using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
+using Microsoft.AspNetCore.Identity.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.ChangeTracking;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+
+namespace McpCan.Server;
+
+/// <summary>The one data model. Use <see cref="IDbContextFactory{TContext}"/> outside of requests and in the console.</summary>
+public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<User>(options), IDataProtectionKeyContext
+{
+    public DbSet<Setting> Settings => Set<Setting>();
+    public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
+    public DbSet<Token> Tokens => Set<Token>();
+    public DbSet<Package> Packages => Set<Package>();
+    public DbSet<PackageVersion> PackageVersions => Set<PackageVersion>();
+    public DbSet<Instance> Instances => Set<Instance>();
+    public DbSet<InstanceEvent> InstanceEvents => Set<InstanceEvent>();
+    public DbSet<AccessLogEntry> AccessLog => Set<AccessLogEntry>();
+    public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
+
+    protected override void OnModelCreating(ModelBuilder builder)
+    {
+        base.OnModelCreating(builder);
+        builder.Entity<Setting>().HasKey(s => s.Key);
+        builder.Entity<ApiKey>().HasIndex(k => k.Hash).IsUnique();
+        builder.Entity<Token>(t =>
+        {
+            t.HasIndex(x => x.Hash).IsUnique();
+            t.Property(x => x.InstanceIds).AsJson();
+        });
+        builder.Entity<Package>(p =>
+        {
+            p.HasIndex(x => x.Name).IsUnique();
+            p.HasMany(x => x.Versions).WithOne().HasForeignKey(v => v.PackageId);
+        });
+        builder.Entity<PackageVersion>(v =>
+        {
+            v.HasKey(x => new { x.PackageId, x.Version });
+            v.Property(x => x.Detected).AsJson();
+        });
+        builder.Entity<Instance>(i =>
+        {
+            i.HasIndex(x => x.Slug).IsUnique();
+            i.Property(x => x.Source).AsJson();
+            i.Property(x => x.Env).AsJson();
+            i.Property(x => x.Limits).AsJson();
+            i.Property(x => x.Status).AsJson();
+            i.Property(x => x.Revision).IsConcurrencyToken();
+        });
+        builder.Entity<InstanceEvent>().HasIndex(e => new { e.InstanceId, e.Id });
+        builder.Entity<AccessLogEntry>(a =>
+        {
+            a.HasIndex(x => x.Time);
+            a.HasIndex(x => new { x.InstanceId, x.Id });
+            a.HasIndex(x => new { x.TokenId, x.Id });
+        });
+    }
+
+    protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
+    {
+        base.ConfigureConventions(configurationBuilder);
+        // SQLite has no date type that sorts with offsets; UTC ticks sort and compare on both providers.
+        configurationBuilder.Properties<DateTimeOffset>().HaveConversion<UtcTicks>();
+    }
+
+    private sealed class UtcTicks() : ValueConverter<DateTimeOffset, long>(t => t.UtcTicks, n => new DateTimeOffset(n, TimeSpan.Zero));
+}
+
+/// <summary>The model on SQLite: the embedded default.</summary>
+public sealed class SqliteDb(DbContextOptions<SqliteDb> options) : McpCanDb(options);
+
+/// <summary>The model on PostgreSQL: for teams and for several replicas.</summary>
+public sealed class PostgresDb(DbContextOptions<PostgresDb> options) : McpCanDb(options);
+
+internal static class JsonColumns
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+
+    /// <summary>Keeps a value as JSON text, the same on every provider.</summary>
+    public static void AsJson<T>(this PropertyBuilder<T> property)
+    {
+        property.HasConversion(
+            new ValueConverter<T, string>(v => JsonSerializer.Serialize(v, Json), s => JsonSerializer.Deserialize<T>(s, Json)!),
+            new ValueComparer<T>(
+                (a, b) => JsonSerializer.Serialize(a, Json) == JsonSerializer.Serialize(b, Json),
+                v => JsonSerializer.Serialize(v, Json).GetHashCode(StringComparison.Ordinal),
+                v => JsonSerializer.Deserialize<T>(JsonSerializer.Serialize(v, Json), Json)!));
+    }
+}
