@@ -1,0 +1,34 @@
+namespace McpCan.Server.Hosting;
+
+/// <summary>Platform settings: <c>appsettings.json</c> section <c>MCPCAN</c>, environment variables <c>MCPCAN_*</c>, command line.</summary>
+public sealed class McpCanOptions
+{
+    /// <summary>Address to listen on.</summary>
+    public string Host { get; set; } = "127.0.0.1";
+    /// <summary>Port to listen on; 0 lets the system choose.</summary>
+    public int Port { get; set; } = 7300;
+    /// <summary>Data folder: database, packages, workloads, logs.</summary>
+    public string Data { get; set; } = "data";
+    /// <summary><c>sqlite</c>, or a PostgreSQL connection string.</summary>
+    public string Database { get; set; } = "sqlite";
+    /// <summary>Address under which people and clients reach MCPCAN, for example <c>https://mcp.example.com</c>; null means: as each request says.</summary>
+    public string? PublicUrl { get; set; }
+    /// <summary>Path prefix when a reverse proxy forwards one, for example <c>/mcpcan</c>.</summary>
+    public string? PathBase { get; set; }
+    /// <summary>Host names that requests may name besides loopback and <see cref="PublicUrl"/>; guards against DNS rebinding.</summary>
+    public string[] AllowedHosts { get; set; } = [];
+    /// <summary>Browser origins that may call the gateway and the API besides our own.</summary>
+    public string[] AllowedOrigins { get; set; } = [];
+    /// <summary>Weakest isolation that managed instances may run with: <c>sandbox</c>, <c>landlock</c> or <c>none</c>.</summary>
+    public string MinimumIsolation { get; set; } = "landlock";
+    /// <summary>Path of the bridge program; null means: beside this program.</summary>
+    public string? BridgePath { get; set; }
+    /// <summary>Largest upload of a package in bytes.</summary>
+    public long MaxPackageBytes { get; set; } = 256L << 20;
+    /// <summary>Largest MCP request body in bytes.</summary>
+    public long MaxMcpRequestBytes { get; set; } = 64L << 20;
+    /// <summary>Days that access records are kept.</summary>
+    public int AccessLogDays { get; set; } = 30;
+    /// <summary>Seconds between health probes of a running instance.</summary>
+    public int ProbeSeconds { get; set; } = 60;
+}
