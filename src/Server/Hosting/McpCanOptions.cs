@@ -3,7 +3,7 @@ namespace McpCan.Server.Hosting;
 /// <summary>Platform settings: <c>appsettings.json</c> section <c>MCPCAN</c>, environment variables <c>MCPCAN_*</c>, command line.</summary>
 public sealed class McpCanOptions
 {
-    /// <summary>Address to listen on.</summary>
+    /// <summary>Address to listen on: an IP address, <c>localhost</c>, or <c>*</c> for all.</summary>
     public string Host { get; set; } = "127.0.0.1";
     /// <summary>Port to listen on; 0 lets the system choose.</summary>
     public int Port { get; set; } = 7300;
@@ -15,10 +15,12 @@ public sealed class McpCanOptions
     public string? PublicUrl { get; set; }
     /// <summary>Path prefix when a reverse proxy forwards one, for example <c>/mcpcan</c>.</summary>
     public string? PathBase { get; set; }
-    /// <summary>Host names that requests may name besides loopback and <see cref="PublicUrl"/>; guards against DNS rebinding.</summary>
+    /// <summary>Host names that requests may name besides loopback, plain IP addresses and <see cref="PublicUrl"/>; guards against DNS rebinding.</summary>
     public string[] AllowedHosts { get; set; } = [];
     /// <summary>Browser origins that may call the gateway and the API besides our own.</summary>
     public string[] AllowedOrigins { get; set; } = [];
+    /// <summary>Reverse proxies (addresses or networks such as <c>10.0.0.0/8</c>) whose <c>X-Forwarded-*</c> headers count.</summary>
+    public string[] KnownProxies { get; set; } = [];
     /// <summary>Weakest isolation that managed instances may run with: <c>sandbox</c>, <c>landlock</c> or <c>none</c>.</summary>
     public string MinimumIsolation { get; set; } = "landlock";
     /// <summary>Path of the bridge program; null means: beside this program.</summary>
@@ -31,4 +33,9 @@ public sealed class McpCanOptions
     public int AccessLogDays { get; set; } = 30;
     /// <summary>Seconds between health probes of a running instance.</summary>
     public int ProbeSeconds { get; set; } = 60;
+    /// <summary>Sign-in attempts that one network address may make per minute.</summary>
+    public int LoginsPerMinute { get; set; } = 20;
+
+    /// <summary>Whether the database is PostgreSQL.</summary>
+    public bool UsesPostgres => !Database.Equals("sqlite", StringComparison.OrdinalIgnoreCase);
 }

@@ -1,0 +1,51 @@
+using System.Net;
+using Npgsql;
+
+namespace McpCan.Server.Hosting;
+
+/// <summary>What values the settings may have.</summary>
+internal static class McpCanOptionsRules
+{
+    private static readonly string[] Isolations = ["sandbox", "landlock", "none"];
+
+    public static void Check(McpCanOptions o, List<string> errors)
+    {
+        void Rule(bool holds, string property, string mustBe)
+        {
+            if (!holds) errors.Add($"{Configuration.Name(property)} must be {mustBe}.");
+        }
+
+        Rule(o.Port is >= 0 and <= 65535, nameof(o.Port), "between 0 and 65535");
+        Rule(o.Host is "localhost" or "*" || IPAddress.TryParse(o.Host, out _), nameof(o.Host), "an IP address, 'localhost' or '*'");
+        Rule(o.Data.Length > 0 && !o.Data.Contains('\0'), nameof(o.Data), "a folder");
+        Rule(!o.UsesPostgres || IsPostgres(o.Database), nameof(o.Database), "'sqlite' or a PostgreSQL connection string such as 'Host=…;Database=…;Username=…;Password=…'");
+        Rule(o.PublicUrl is null || IsHttpUrl(o.PublicUrl), nameof(o.PublicUrl), "an http or https address without query, for example https://mcp.example.com");
+        Rule(o.PathBase is null || (o.PathBase.StartsWith('/') && !o.PathBase.EndsWith('/')), nameof(o.PathBase), "a path that starts with '/' and does not end with one");
+        Rule(o.AllowedHosts.All(h => !h.Contains('/') && !h.Contains(' ')), nameof(o.AllowedHosts), "host names separated by commas, without scheme or path");
+        Rule(o.AllowedOrigins.All(IsOrigin), nameof(o.AllowedOrigins), "origins separated by commas, for example https://app.example.com");
+        Rule(o.KnownProxies.All(p => IPAddress.TryParse(p, out _) || IPNetwork.TryParse(p, out _)), nameof(o.KnownProxies), "IP addresses or networks such as 10.0.0.0/8, separated by commas");
+        Rule(Isolations.Contains(o.MinimumIsolation, StringComparer.Ordinal), nameof(o.MinimumIsolation), "'sandbox', 'landlock' or 'none'");
+        Rule(o.MaxPackageBytes > 0, nameof(o.MaxPackageBytes), "above 0");
+        Rule(o.MaxMcpRequestBytes > 0, nameof(o.MaxMcpRequestBytes), "above 0");
+        Rule(o.AccessLogDays > 0, nameof(o.AccessLogDays), "above 0");
+        Rule(o.ProbeSeconds > 0, nameof(o.ProbeSeconds), "above 0");
+        Rule(o.LoginsPerMinute > 0, nameof(o.LoginsPerMinute), "above 0");
+    }
+
+    private static bool IsHttpUrl(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.Query.Length == 0 && uri.Fragment.Length == 0;
+
+    private static bool IsOrigin(string text) => IsHttpUrl(text) && string.Equals(new Uri(text).GetLeftPart(UriPartial.Authority), text, StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsPostgres(string text)
+    {
+        try
+        {
+            return !string.IsNullOrEmpty(new NpgsqlConnectionStringBuilder(text).Host);
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+using Scalar.AspNetCore;
+
+namespace McpCan.Server.Hosting;
+
+/// <summary>The API's description at <c>/openapi/v1.json</c> and its page at <c>/reference</c>.</summary>
+internal static class OpenApi
+{
+    /// <summary>Extension of each operation that names its authorization policy.</summary>
+    public const string PolicyExtension = "x-mcpcan-policy";
+
+    public static void AddApiDescription(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    {
+        options.ShouldInclude = d => d.RelativePath?.StartsWith("api/v1", StringComparison.Ordinal) == true;
+        options.AddDocumentTransformer(Describe);
+        options.AddOperationTransformer(Secure);
+        options.AddSchemaTransformer(Simplify);
+    });
+
+    public static void MapApiDescription(this IEndpointRouteBuilder routes)
+    {
+        // The description is the same for everybody and part of the published source, so it needs no key.
+        routes.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous().CacheOutput();
+        routes.MapScalarApiReference("/reference", o => o
+            .WithTitle("MCPCAN API")
+            .WithOpenApiRoutePattern("/openapi/{documentName}.json")
+            .DisableDefaultFonts()
+            .DisableAgent()
+            .DisableTelemetry()).RequireAuthorization();
+    }
+
+    private static Task Describe(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
+    {
+        document.Info = new OpenApiInfo
+        {
+            Title = "MCPCAN API",
+            Version = "v1",
+            Description = "Manage MCP servers, their tokens and logs. Errors are application/problem+json with a stable 'code'.",
+        };
+        document.Servers = [new OpenApiServer { Url = "/" }];
+        document.Components ??= new OpenApiComponents();
+        document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
+        {
+            ["apiKey"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "An API key: 'Authorization: Bearer mck_…'." },
+            ["cookie"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Cookie, Name = "mcpcan.session", Description = "The console's cookie; writes also need the header 'X-MCPCAN-CSRF: 1'." },
+        };
+        return Task.CompletedTask;
+    }
+
+    private static Task Secure(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+        var anonymous = metadata.OfType<IAllowAnonymous>().Any();
+        // The endpoint's own policy comes after its group's.
+        var policy = anonymous ? "anonymous" : metadata.OfType<IAuthorizeData>().LastOrDefault(a => a.Policy is not null)?.Policy ?? "read";
+        operation.AddExtension(PolicyExtension, new JsonNodeExtension(policy));
+        operation.Responses ??= [];
+        Problem(operation, "default", "Problem details with 'code', 'detail', 'errors' and 'traceId'.");
+        if (anonymous) return Task.CompletedTask;
+        operation.Security =
+        [
+            new() { [new OpenApiSecuritySchemeReference("apiKey", context.Document)] = [] },
+            new() { [new OpenApiSecuritySchemeReference("cookie", context.Document)] = [] },
+        ];
+        Problem(operation, "401", "Nobody is signed in, or the API key is not valid.");
+        Problem(operation, "403", $"The role does not carry the right '{policy}'.");
+        return Task.CompletedTask;
+    }
+
+    private static void Problem(OpenApiOperation operation, string status, string description) => operation.Responses!.TryAdd(status, new OpenApiResponse
+    {
+        Description = description,
+        Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new OpenApiMediaType() },
+    });
+
+    /// <summary>A <see cref="Patch{T}"/> is described as what it carries.</summary>
+    private static async Task Simplify(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
+    {
+        var type = context.JsonTypeInfo.Type;
+        if (!type.IsGenericType || type.GetGenericTypeDefinition() != typeof(Patch<>)) return;
+        var inner = await context.GetOrCreateSchemaAsync(type.GetGenericArguments()[0], null, cancellationToken);
+        (schema.Type, schema.Format, schema.Items, schema.Properties, schema.Enum, schema.AdditionalProperties) =
+            (inner.Type, inner.Format, inner.Items, inner.Properties, inner.Enum, inner.AdditionalProperties);
+    }
+}

@@ -1,0 +1,28 @@
+using McpCan.Server.Access;
+using McpCan.Server.Hosting;
+
+namespace McpCan.Server;
+
+/// <summary>The server's table of contents: every feature adds itself, then maps itself.</summary>
+internal static class ServerApp
+{
+    /// <summary>Builds the server. <paramref name="commandLine"/> names properties of <see cref="McpCanOptions"/>.</summary>
+    public static WebApplication Build(IReadOnlyDictionary<string, string?> commandLine, Action<WebApplicationBuilder>? last = null)
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.WebHost.UseStaticWebAssets();
+
+        var options = builder.AddHosting(commandLine);
+        builder.AddAccess(options);
+
+        last?.Invoke(builder);
+        var app = builder.Build();
+
+        app.UseHosting();
+        app.UseAccess();
+
+        app.MapHosting();
+        app.MapAccess();
+        return app;
+    }
+}
