@@ -64,7 +64,7 @@ internal static class Cli
     /// <summary>The services of a command that works on the data folder, beside a running server or without one.</summary>
     private static async Task<AsyncServiceScope> Offline(ParseResult result, CancellationToken cancellationToken)
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "mcpcan", ContentRootPath = AppContext.BaseDirectory });
         builder.AddAccess(builder.AddHosting(Settings(result)));
         builder.Logging.ClearProviders().AddConsole(c => c.LogToStandardErrorThreshold = LogLevel.Trace).AddFilter<Microsoft.Extensions.Logging.Console.ConsoleLoggerProvider>(l => l >= LogLevel.Error);
         var app = builder.Build();

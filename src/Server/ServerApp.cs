@@ -9,7 +9,7 @@ internal static class ServerApp
     /// <summary>Builds the server. <paramref name="commandLine"/> names properties of <see cref="McpCanOptions"/>.</summary>
     public static WebApplication Build(IReadOnlyDictionary<string, string?> commandLine, Action<WebApplicationBuilder>? last = null)
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = "mcpcan", ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseStaticWebAssets();
 
         var options = builder.AddHosting(commandLine);
