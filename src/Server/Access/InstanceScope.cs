@@ -17,8 +17,10 @@ public sealed record InstanceScope(bool All, IReadOnlyList<string> Ids)
         {
             if (reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("*"u8)) return Every;
             if (reader.TokenType != JsonTokenType.StartArray) throw new JsonException("Must be \"*\" or an array of instance ids.");
-            var ids = JsonSerializer.Deserialize<List<string>>(ref reader, options)!;
-            return ids.Contains(null!) ? throw new JsonException("Must not contain null.") : new InstanceScope(false, ids);
+            var ids = new List<string>();
+            while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                ids.Add(reader.TokenType == JsonTokenType.String ? reader.GetString()! : throw new JsonException("Must contain only texts."));
+            return new InstanceScope(false, ids);
         }
 
         public override void Write(Utf8JsonWriter writer, InstanceScope value, JsonSerializerOptions options)

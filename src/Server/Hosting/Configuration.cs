@@ -40,10 +40,17 @@ public static class Configuration
     internal static string EnvironmentName(string property) =>
         "MCPCAN" + string.Concat(property.Select(c => char.IsUpper(c) ? $"_{c}" : char.ToUpperInvariant(c).ToString()));
 
-    private static Dictionary<string, string?> FromEnvironment(IDictionary environment) => Properties
-        .Select(p => (p.Name, Value: environment[EnvironmentName(p.Name)] as string))
-        .Where(p => !string.IsNullOrEmpty(p.Value))
-        .ToDictionary(p => $"{Section}:{p.Name}", p => p.Value);
+    /// <summary>Words may be joined: <c>MCPCAN_PUBLICURL</c> is <c>MCPCAN_PUBLIC_URL</c>.</summary>
+    private static Dictionary<string, string?> FromEnvironment(IDictionary environment)
+    {
+        var given = environment.Cast<DictionaryEntry>()
+            .Where(v => v.Key is string key && key.StartsWith("MCPCAN_", StringComparison.OrdinalIgnoreCase) && !string.IsNullOrEmpty(v.Value as string))
+            .GroupBy(v => Joined((string)v.Key), v => (string)v.Value!, StringComparer.OrdinalIgnoreCase)
+            .ToDictionary(g => g.Key, g => g.First(), StringComparer.OrdinalIgnoreCase);
+        return Properties.Where(p => given.ContainsKey(Joined(EnvironmentName(p.Name)))).ToDictionary(p => $"{Section}:{p.Name}", p => (string?)given[Joined(EnvironmentName(p.Name))]);
+    }
+
+    private static string Joined(string name) => name.Replace("_", "", StringComparison.Ordinal);
 
     private static void Bind(IConfigurationSection value, PropertyInfo property, McpCanOptions options, List<string> errors)
     {
