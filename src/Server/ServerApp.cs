@@ -1,5 +1,6 @@
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
+using McpCan.Server.Web;
 
 namespace McpCan.Server;
 
@@ -14,15 +15,18 @@ internal static class ServerApp
 
         var options = builder.AddHosting(commandLine);
         builder.AddAccess(options);
+        builder.AddWeb();
 
         last?.Invoke(builder);
         var app = builder.Build();
 
         app.UseHosting();
+        app.UseWeb();
         app.UseAccess();
 
         app.MapHosting();
         app.MapAccess();
+        app.MapWeb();
         return app;
     }
 }
