@@ -1,7 +1,8 @@
 using System.CommandLine;
+using System.Net;
+using System.Net.Sockets;
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
-using Microsoft.AspNetCore.Connections;
 
 namespace McpCan.Server;
 
@@ -49,15 +50,31 @@ internal static class Cli
     private static async Task ServeAsync(Dictionary<string, string?> settings)
     {
         await using var app = ServerApp.Build(settings);
-        app.Services.GetRequiredService<DataFolder>().Lock();
         var options = app.Services.GetRequiredService<McpCanOptions>();
+        app.Services.GetRequiredService<DataFolder>().Lock();
+        CheckPort(options);
+        await app.Services.GetRequiredService<DatabaseStart>().PrepareAsync(CancellationToken.None);
+        await app.RunAsync();
+    }
+
+    /// <summary>Before anything else starts: a server without its port must not touch what another one runs.</summary>
+    private static void CheckPort(McpCanOptions options)
+    {
+        var address = options.Host switch { "*" => IPAddress.Any, "localhost" => IPAddress.Loopback, var text => IPAddress.Parse(text) };
         try
         {
-            await app.RunAsync();
+            using var probe = new TcpListener(address, options.Port);
+            probe.Start();
         }
-        catch (IOException e) when (e.InnerException is AddressInUseException)
+        catch (SocketException e)
         {
-            throw new StartException($"Port {options.Port} on {options.Host} is taken by another program. Choose another with --port or MCPCAN_PORT.", e);
+            throw new StartException(e.SocketErrorCode switch
+            {
+                SocketError.AddressAlreadyInUse => $"Port {options.Port} on {options.Host} is taken by another program. Choose another with --port or MCPCAN_PORT.",
+                SocketError.AccessDenied => $"This user may not listen on port {options.Port}. Choose one above 1023 with --port or MCPCAN_PORT.",
+                SocketError.AddressNotAvailable => $"{options.Host} is no address of this machine. Choose another with --host or MCPCAN_HOST.",
+                _ => $"MCPCAN cannot listen on {options.Host}, port {options.Port}: {e.Message}",
+            }, e);
         }
     }
 

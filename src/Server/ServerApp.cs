@@ -1,5 +1,6 @@
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
 using McpCan.Server.Web;
 
 namespace McpCan.Server;
@@ -15,6 +16,7 @@ internal static class ServerApp
 
         var options = builder.AddHosting(commandLine);
         builder.AddAccess(options);
+        builder.AddRuntimeNotes();
         builder.AddWeb();
 
         last?.Invoke(builder);

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.HttpOverrides;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 
 namespace McpCan.Server.Hosting;
 
@@ -31,7 +32,7 @@ internal static class HostingSetup
         services.AddHealth();
         services.AddApiDescription();
         services.AddOutputCache(o => o.AddBasePolicy(p => p.Expire(TimeSpan.FromMinutes(10)).NoCache()));
-        services.AddOpenTelemetry().WithMetrics(m => m
+        services.AddOpenTelemetry().ConfigureResource(r => r.AddService("mcpcan", serviceVersion: Version.Text)).WithMetrics(m => m
             .AddMeter("McpCan.*", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime")
             .AddPrometheusExporter());
         services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(4));
@@ -69,8 +70,8 @@ internal static class HostingSetup
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
         // Says at every start that the keys lie in the database unencrypted; they are guarded as the database is (see SECURITY.md).
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
-        // A failed command is thrown as well, and logged where it is not expected.
-        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Error);
+        // A failed command is thrown as well, and logged where it is not expected; the first migration looks for a table that is not there.
+        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Error).AddFilter("Microsoft.EntityFrameworkCore.Database.Command", LogLevel.Critical);
         builder.Logging.AddSimpleConsole(c => { c.SingleLine = true; c.TimestampFormat = "yyyy-MM-ddTHH:mm:ssZ "; c.UseUtcTimestamp = true; });
     }
 
