@@ -1,0 +1,75 @@
+using Microsoft.AspNetCore.Http;
+
+namespace McpCan.Gateway;
+
+/// <summary>The three addresses of an instance.</summary>
+internal enum GatewayEndpoint : byte { Mcp = 1, Sse = 2, Message = 3 }
+
+/// <summary>Why the gateway itself ends an exchange.</summary>
+internal enum EndReason { None, TokenRefused, InstanceGone, Stopping }
+
+/// <summary>What is known of one request while it is handled.</summary>
+internal sealed class GatewayExchange(HttpContext context, GatewayEndpoint endpoint, long started, DateTimeOffset time) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private CancellationTokenSource? _ending;
+    private bool _closed;
+
+    public HttpContext Context { get; } = context;
+    public GatewayEndpoint Endpoint { get; } = endpoint;
+    public long Started { get; } = started;
+    public DateTimeOffset Time { get; } = time;
+
+    /// <summary>The instance as the address names it (slug or id).</summary>
+    public string Name { get; init; } = "";
+    public GatewayRoute? Route { get; set; }
+    public string? Token { get; set; }
+    public bool TokenFromQuery { get; set; }
+    public string? TokenId { get; set; }
+    public string Principal { get; set; } = "";
+    public string? SealedSession { get; set; }
+    public SessionTicket? Ticket { get; set; }
+
+    public EnvelopeScanner Request { get; } = new();
+    public long RequestBytes { get; set; }
+    public long ResponseBytes { get; set; }
+    public int? ErrorCode { get; set; }
+    public string? Error { get; set; }
+    /// <summary>Low-cardinality name of a refusal or failure, for the metrics.</summary>
+    public string? Failure { get; set; }
+    public string TraceId { get; init; } = "";
+    public string? TraceParent { get; init; }
+    public EndReason Ended { get; private set; }
+    public bool ClientGone => Context.RequestAborted.IsCancellationRequested;
+    public bool IsStream => HttpMethods.IsGet(Context.Request.Method);
+
+    /// <summary>Opens the exchange for an end from outside; cancelled also when the client leaves.</summary>
+    public CancellationToken Open()
+    {
+        _ending = CancellationTokenSource.CreateLinkedTokenSource(Context.RequestAborted);
+        return _ending.Token;
+    }
+
+    /// <summary>Ends the exchange from outside: the token is no longer good, or the program stops.</summary>
+    public void End(EndReason reason)
+    {
+        lock (_gate)
+        {
+            if (_closed || Ended != EndReason.None) return;
+            Ended = reason;
+            _ending?.Cancel();
+        }
+    }
+
+    /// <summary>Stops what still goes on towards the server.</summary>
+    public void Cancel() => _ending?.Cancel();
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _closed = true;
+            _ending?.Dispose();
+        }
+    }
+}

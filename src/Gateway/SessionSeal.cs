@@ -1,0 +1,105 @@
+using System.Buffers.Text;
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.Extensions.Options;
+
+namespace McpCan.Gateway;
+
+/// <summary>What a sealed session id says. The client's name may come later (HTTP+SSE opens the session before <c>initialize</c>).</summary>
+internal sealed record SessionTicket(
+    GatewayEndpoint Endpoint, string InstanceId, long Generation, string UpstreamSession, string Principal, DateTimeOffset IssuedAt)
+{
+    public string? ClientName { get; set; }
+    public string? ClientVersion { get; set; }
+
+    /// <summary>Groups the records of a session without disclosing its id.</summary>
+    public string LogName { get; } = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(UpstreamSession)).AsSpan(0, 4));
+
+    public bool Fits(GatewayEndpoint endpoint, GatewayRoute route, string principal) =>
+        Endpoint == endpoint && InstanceId == route.InstanceId && Generation == route.Upstream?.Generation && Principal == principal;
+}
+
+/// <summary>
+/// Turns a server's session id into the one that the client sees, and back. The sealed id carries everything, so any replica opens it
+/// and a restart loses nothing; what was opened is remembered, because opening costs more than the rest of a request.
+/// </summary>
+internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<GatewayOptions> options)
+{
+    private const byte Version = 1;
+    private const int LongestSealed = 2048;
+    private const int LongestName = 64;
+
+    private readonly IDataProtector _protector = protection.CreateProtector("mcp-session");
+    private readonly int _half = Math.Max(1, options.Value.RememberedSessions / 2);
+    // Two generations: the young one is filled, then becomes the old one, and what nobody used since is forgotten.
+    private ConcurrentDictionary<string, SessionTicket> _young = new(StringComparer.Ordinal);
+    private ConcurrentDictionary<string, SessionTicket> _old = new(StringComparer.Ordinal);
+    private int _count;
+
+    public string Seal(SessionTicket ticket)
+    {
+        using var bytes = new MemoryStream(192);
+        using (var writer = new BinaryWriter(bytes, Encoding.UTF8, leaveOpen: true))
+        {
+            writer.Write(Version);
+            writer.Write((byte)ticket.Endpoint);
+            writer.Write(ticket.InstanceId);
+            writer.Write(ticket.Generation);
+            writer.Write(ticket.UpstreamSession);
+            writer.Write(ticket.Principal);
+            writer.Write(ticket.IssuedAt.ToUnixTimeSeconds());
+            writer.Write(Short(ticket.ClientName));
+            writer.Write(Short(ticket.ClientVersion));
+        }
+        var sealedId = Base64Url.EncodeToString(_protector.Protect(bytes.ToArray()));
+        Remember(sealedId, ticket);
+        return sealedId;
+    }
+
+    /// <summary>The ticket inside, or null when we did not seal it.</summary>
+    public SessionTicket? Open(string sealedId)
+    {
+        if (_young.TryGetValue(sealedId, out var ticket)) return ticket;
+        if (!_old.TryGetValue(sealedId, out ticket)) ticket = Unseal(sealedId);
+        if (ticket is not null) Remember(sealedId, ticket);
+        return ticket;
+    }
+
+    private SessionTicket? Unseal(string sealedId)
+    {
+        if (sealedId.Length > LongestSealed || !Base64Url.IsValid(sealedId)) return null;
+        try
+        {
+            using var reader = new BinaryReader(new MemoryStream(_protector.Unprotect(Base64Url.DecodeFromChars(sealedId))), Encoding.UTF8);
+            if (reader.ReadByte() != Version) return null;
+            return new((GatewayEndpoint)reader.ReadByte(), reader.ReadString(), reader.ReadInt64(), reader.ReadString(), reader.ReadString(),
+                DateTimeOffset.FromUnixTimeSeconds(reader.ReadInt64()))
+            {
+                ClientName = Known(reader.ReadString()),
+                ClientVersion = Known(reader.ReadString()),
+            };
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
+    }
+
+    private void Remember(string sealedId, SessionTicket ticket)
+    {
+        if (!_young.TryAdd(sealedId, ticket) || Interlocked.Increment(ref _count) <= _half) return;
+        lock (_protector)
+        {
+            if (_count <= _half) return;
+            _old = _young;
+            _young = new(StringComparer.Ordinal);
+            _count = 0;
+        }
+    }
+
+    private static string Short(string? text) => text is null ? "" : text.Length <= LongestName ? text : text[..LongestName];
+
+    private static string? Known(string text) => text.Length == 0 ? null : text;
+}
