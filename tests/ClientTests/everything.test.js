@@ -1,6 +1,11 @@
 // The official reference server, run by MCPCAN from its npm command, used by the official client over both transports.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema, LoggingMessageNotificationSchema, ResourceUpdatedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { Product, text, until } from './product.js';
 
@@ -144,6 +149,16 @@ test('two clients at once do not see each other', async () => {
   assert.deepEqual(answers, { a: ['a'], b: ['b'] });
   await Promise.all([a.close(), b.close()]);
 });
+
+for (const transport of ['http', 'sse']) {
+  test(`the MCP Inspector's command line works over ${transport}`, async () => {
+    const inspector = join(import.meta.dirname, '../../node_modules/.bin/mcp-inspector');
+    const { stdout } = await promisify(execFile)(process.execPath, [inspector, '--cli', product.address(instance, transport).href, '--transport', transport,
+      '--header', `Authorization: Bearer ${token.value}`, '--method', 'tools/call', '--tool-name', 'echo', '--tool-arg', 'message=from the inspector'],
+    { timeout: 60_000, env: { ...process.env, HOME: mkdtempSync(join(tmpdir(), 'inspector-')) } });
+    assert.match(stdout, /from the inspector/);
+  });
+}
 
 test('access records and logs show what happened', async () => {
   await until('an echo is on record', 15, async () => {
