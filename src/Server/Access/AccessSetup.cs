@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Identity;
+using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.RateLimiting;
 
 namespace McpCan.Server.Access;
@@ -49,6 +50,11 @@ internal static class AccessSetup
         services.AddCors(o => o.AddPolicy(ApiOrigins, p => p
             .WithOrigins(options.AllowedOrigins).WithMethods("GET", "POST", "PUT", "PATCH", "DELETE").AllowAnyHeader().WithExposedHeaders("Location", "ETag")));
 
+        services.Configure<OpenApiOptions>("v1", o => o.AddSchemaTransformer((schema, context, _) =>
+        {
+            if (context.JsonTypeInfo.Type == typeof(InstanceScope)) InstanceScope.Describe(schema);
+            return Task.CompletedTask;
+        }));
         services.AddSingleton<ApiKeyManager>();
         services.AddSingleton<TokenVerifier>();
         services.AddSingleton<ITokenVerifier>(s => s.GetRequiredService<TokenVerifier>());

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.OpenApi;
 
 namespace McpCan.Server.Access;
 
@@ -10,6 +11,12 @@ public sealed record InstanceScope(bool All, IReadOnlyList<string> Ids)
 {
     /// <summary>Every instance, present and future.</summary>
     public static readonly InstanceScope Every = new(true, []);
+
+    internal static void Describe(OpenApiSchema schema)
+    {
+        schema.Description = "\"*\" for every instance, present and future, or an array of instance ids or slugs.";
+        schema.OneOf = [new OpenApiSchema { Type = JsonSchemaType.String, Const = "*" }, new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } }];
+    }
 
     private sealed class Converter : JsonConverter<InstanceScope>
     {

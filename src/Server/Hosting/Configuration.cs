@@ -43,9 +43,9 @@ public static class Configuration
     /// <summary>Words may be joined: <c>MCPCAN_PUBLICURL</c> is <c>MCPCAN_PUBLIC_URL</c>.</summary>
     private static Dictionary<string, string?> FromEnvironment(IDictionary environment)
     {
-        var given = environment.Cast<DictionaryEntry>()
-            .Where(v => v.Key is string key && key.StartsWith("MCPCAN_", StringComparison.OrdinalIgnoreCase) && !string.IsNullOrEmpty(v.Value as string))
-            .GroupBy(v => Joined((string)v.Key), v => (string)v.Value!, StringComparer.OrdinalIgnoreCase)
+        var given = environment.Keys.OfType<string>()
+            .Where(k => k.StartsWith("MCPCAN_", StringComparison.OrdinalIgnoreCase) && !string.IsNullOrEmpty(environment[k] as string))
+            .GroupBy(Joined, k => (string)environment[k]!, StringComparer.OrdinalIgnoreCase)
             .ToDictionary(g => g.Key, g => g.First(), StringComparer.OrdinalIgnoreCase);
         return Properties.Where(p => given.ContainsKey(Joined(EnvironmentName(p.Name)))).ToDictionary(p => $"{Section}:{p.Name}", p => (string?)given[Joined(EnvironmentName(p.Name))]);
     }

@@ -1,4 +1,7 @@
+using System.Reflection;
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.OpenApi;
@@ -59,6 +62,8 @@ internal static class OpenApi
         var policy = anonymous ? "anonymous" : metadata.OfType<IAuthorizeData>().LastOrDefault(a => a.Policy is not null)?.Policy ?? "read";
         operation.AddExtension(PolicyExtension, new JsonNodeExtension(policy));
         operation.Responses ??= [];
+        foreach (var parameter in operation.Parameters?.OfType<OpenApiParameter>() ?? [])
+            if (parameter is { In: ParameterLocation.Query, Name: { } name }) parameter.Name = JsonNamingPolicy.CamelCase.ConvertName(name);
         Problem(operation, "default", "Problem details with 'code', 'detail', 'errors' and 'traceId'.");
         if (anonymous) return Task.CompletedTask;
         operation.Security =
@@ -77,13 +82,27 @@ internal static class OpenApi
         Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new OpenApiMediaType() },
     });
 
-    /// <summary>A <see cref="Patch{T}"/> is described as what it carries.</summary>
+    /// <summary>Describes what our own converters hide: texts, and the type that a <see cref="Patch{T}"/> carries.</summary>
     private static async Task Simplify(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
     {
-        var type = context.JsonTypeInfo.Type;
-        if (!type.IsGenericType || type.GetGenericTypeDefinition() != typeof(Patch<>)) return;
-        var inner = await context.GetOrCreateSchemaAsync(type.GetGenericArguments()[0], null, cancellationToken);
-        (schema.Type, schema.Format, schema.Items, schema.Properties, schema.Enum, schema.AdditionalProperties) =
-            (inner.Type, inner.Format, inner.Items, inner.Properties, inner.Enum, inner.AdditionalProperties);
+        var info = context.JsonTypeInfo;
+        if (info.Type == typeof(string)) schema.Type = JsonSchemaType.String;
+        if (info.ElementType == typeof(string))
+        {
+            if (info.Kind == JsonTypeInfoKind.Dictionary) schema.AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.String };
+            else schema.Items = new OpenApiSchema { Type = JsonSchemaType.String };
+        }
+        if (info.Type.IsGenericType && info.Type.GetGenericTypeDefinition() == typeof(Patch<>))
+        {
+            var inner = await context.GetOrCreateSchemaAsync(info.Type.GetGenericArguments()[0], null, cancellationToken);
+            (schema.Type, schema.Format, schema.Items, schema.OneOf, schema.Properties, schema.Enum, schema.AdditionalProperties) =
+                (inner.Type, inner.Format, inner.Items, inner.OneOf, inner.Properties, inner.Enum, inner.AdditionalProperties);
+        }
+        if (context.JsonPropertyInfo is { } property && schema.Type is { } type) schema.Type = IsNullable(property) ? type | JsonSchemaType.Null : type & ~JsonSchemaType.Null;
     }
+
+    private static bool IsNullable(JsonPropertyInfo property) =>
+        Nullable.GetUnderlyingType(property.PropertyType) is not null
+        || (property.PropertyType.IsGenericType && property.PropertyType.GetGenericTypeDefinition() == typeof(Patch<>) && Nullable.GetUnderlyingType(property.PropertyType.GetGenericArguments()[0]) is not null)
+        || (!property.PropertyType.IsValueType && property.AttributeProvider is PropertyInfo declared && new NullabilityInfoContext().Create(declared).ReadState == NullabilityState.Nullable);
 }
