@@ -7,7 +7,7 @@ namespace McpCan.Server.Hosting;
 internal sealed class DatabaseStart(IDbContextFactory<McpCanDb> databases, DataFolder folder, InstallationId installation, McpCanOptions options, TimeProvider time)
     : IHostedLifecycleService
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     public Task StartingAsync(CancellationToken cancellationToken) => PrepareAsync(cancellationToken);
 
@@ -57,7 +57,7 @@ internal sealed class DatabaseStart(IDbContextFactory<McpCanDb> databases, DataF
             try
             {
                 await using var db = await databases.CreateDbContextAsync(cancellationToken);
-                await db.Database.OpenConnectionAsync(cancellationToken);
+                await db.Database.GetDbConnection().OpenAsync(cancellationToken);
                 return;
             }
             catch (DbException e) when (e.SqlState is "3D000" && time.GetElapsedTime(start) < Patience)

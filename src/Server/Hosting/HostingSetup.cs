@@ -71,7 +71,7 @@ internal static class HostingSetup
         // Says at every start that the keys lie in the database unencrypted; they are guarded as the database is (see SECURITY.md).
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         // A failed command is thrown as well, and logged where it is not expected; the first migration looks for a table that is not there.
-        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Error).AddFilter("Microsoft.EntityFrameworkCore.Database.Command", LogLevel.Critical);
+        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Error).AddFilter("Microsoft.EntityFrameworkCore.Database", LogLevel.Critical);
         builder.Logging.AddSimpleConsole(c => { c.SingleLine = true; c.TimestampFormat = "yyyy-MM-ddTHH:mm:ssZ "; c.UseUtcTimestamp = true; });
     }
 
