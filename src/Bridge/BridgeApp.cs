@@ -1,0 +1,130 @@
+using System.Net;
+using McpCan.Protocol.Http;
+using McpCan.Protocol.Sessions;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace McpCan.Bridge;
+
+/// <summary>The program: servers on one side, HTTP on the other.</summary>
+sealed class BridgeApp : IDisposable
+{
+    readonly BridgeConfig config;
+    readonly ChildHost host;
+    readonly SessionTable sessions;
+    readonly McpEndpoint mcp;
+    readonly SseEndpoint sse;
+    readonly PerSessionServers? perSession;
+    readonly SharedServers? shared;
+    readonly DateTimeOffset startedAt;
+
+    BridgeApp(BridgeConfig config, BridgeLog log, TimeProvider time)
+    {
+        this.config = config;
+        startedAt = time.GetUtcNow();
+        host = new(config, log, time);
+        if (config.Processes == "per-session") perSession = new(host);
+        else shared = new(host, config.Processes == "per-principal");
+        sessions = new((IServerSource?)perSession ?? shared!, Options(config), config.MaxSessions, time) { ServerAnswered = host.OnAnswered };
+        mcp = new(sessions);
+        sse = new(sessions);
+    }
+
+    static McpCan.Protocol.Sessions.SessionOptions Options(BridgeConfig config) => new()
+    {
+        MaxMessageBytes = config.MaxMessageBytes,
+        ReplayBytes = config.ReplayBytes,
+        KeepAlive = TimeSpan.FromSeconds(config.KeepAliveSeconds),
+        IdleLimit = TimeSpan.FromSeconds(config.SessionIdleSeconds),
+        StartLimit = TimeSpan.FromSeconds(config.StartSeconds),
+    };
+
+    /// <summary>Runs until SIGTERM, SIGINT or <c>POST /-/stop</c>.</summary>
+    public static async Task<int> RunAsync(BridgeConfig config)
+    {
+        using var log = new BridgeLog(config, TimeProvider.System);
+        using var bridge = new BridgeApp(config, log, TimeProvider.System);
+        await using var web = bridge.BuildWeb();
+        bridge.host.StartGuard();
+        if (config.Listen.StartsWith("unix:", StringComparison.Ordinal)) File.Delete(config.Listen["unix:".Length..]);
+        var mask = Native.UMask(0x7F); // the socket is for us alone from its first moment
+        await web.StartAsync();
+        _ = Native.UMask(mask);
+        bridge.perSession?.Refill();
+        bridge.shared?.StartAhead();
+        using var sweep = TimeProvider.System.CreateTimer(_ => bridge.shared?.Sweep(), null, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5));
+        await web.WaitForShutdownAsync();
+        await bridge.host.StopAllAsync();
+        return 0;
+    }
+
+    WebApplication BuildWeb()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(Listen);
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(15));
+        var web = builder.Build();
+        web.Lifetime.ApplicationStopping.Register(() => sessions.EndAll("the bridge is stopping"));
+        web.Run(http => HandleAsync(http, web.Lifetime));
+        return web;
+    }
+
+    void Listen(KestrelServerOptions options)
+    {
+        options.AddServerHeader = false;
+        options.Limits.MaxRequestBodySize = null; // the endpoint has its own limit and answer
+        options.Limits.MinResponseDataRate = null; // a stream may be quiet, and has its own limit when it is not read
+        options.Limits.MaxConcurrentConnections = null;
+        if (config.Listen.StartsWith("unix:", StringComparison.Ordinal))
+        {
+            options.ListenUnixSocket(config.Listen["unix:".Length..]);
+            return;
+        }
+        var address = new Uri(config.Listen);
+        options.Listen(address.Host is "localhost" ? IPAddress.Loopback : IPAddress.Parse(address.Host.Trim('[', ']')), address.Port);
+    }
+
+    Task HandleAsync(HttpContext http, IHostApplicationLifetime lifetime)
+    {
+        switch (http.Request.Path.Value)
+        {
+            case "/mcp":
+                return mcp.HandleAsync(http);
+            case "/sse":
+                return sse.StreamAsync(http);
+            case "/message":
+                return sse.MessageAsync(http);
+            case "/-/status" when http.Request.Method == "GET":
+                return http.Response.WriteAsJsonAsync(Status(), BridgeJson.Default.BridgeStatus, cancellationToken: http.RequestAborted);
+            case "/-/stop" when http.Request.Method == "POST":
+                return StopAsync(http, lifetime);
+            default:
+                http.Response.StatusCode = StatusCodes.Status404NotFound;
+                return Task.CompletedTask;
+        }
+    }
+
+    async Task StopAsync(HttpContext http, IHostApplicationLifetime lifetime)
+    {
+        sessions.EndAll("the bridge is stopping");
+        await host.StopAllAsync();
+        http.Response.StatusCode = StatusCodes.Status204NoContent;
+        http.Response.OnCompleted(() =>
+        {
+            lifetime.StopApplication();
+            return Task.CompletedTask;
+        });
+    }
+
+    public void Dispose()
+    {
+        sessions.Dispose();
+        host.Dispose();
+    }
+
+    BridgeStatus Status()
+    {
+        var failing = host.FailedStarts >= 3;
+        var state = failing ? "failed" : shared is null || shared.IsReady ? "ready" : "starting";
+        return new(state, sessions.Count, host.Count, perSession?.SpareCount ?? 0, sessions.RunningCalls, host.LastExit, host.Restarts, startedAt);
+    }
+}

@@ -1,0 +1,79 @@
+using McpCan.Protocol.Sessions;
+
+namespace McpCan.Bridge;
+
+/// <summary>A process for each session, some of them started before they are needed.</summary>
+sealed class PerSessionServers(ChildHost host) : IServerSource
+{
+    readonly Lock gate = new();
+    readonly Queue<ChildProcess> spares = new();
+    int starting;
+
+    public int SpareCount
+    {
+        get
+        {
+            lock (gate) return spares.Count(spare => spare.IsRunning);
+        }
+    }
+
+    public ValueTask<ServerLease> RentAsync(string principal, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new(new ServerLease(TakeSpare() ?? host.Start(), null));
+        }
+        catch (IOException e)
+        {
+            host.OnCannotStart(e.Message);
+            throw new ServerUnavailableException(e.Message);
+        }
+        finally
+        {
+            Refill();
+        }
+    }
+
+    ChildProcess? TakeSpare()
+    {
+        lock (gate)
+        {
+            while (spares.TryDequeue(out var spare))
+            {
+                if (spare.IsRunning) return spare;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Starts what is missing, one at a time, and not again and again when the server does not stay.</summary>
+    public void Refill()
+    {
+        if (host.FailedStarts < 3 && Interlocked.Exchange(ref starting, 1) == 0) _ = Task.Run(StartSpares);
+    }
+
+    async Task StartSpares()
+    {
+        try
+        {
+            while (SpareCount < host.Config.WarmSpares && host.FailedStarts < 3)
+            {
+                var spare = host.Start();
+                lock (gate)
+                {
+                    while (spares.TryPeek(out var old) && !old.IsRunning) spares.Dequeue();
+                    spares.Enqueue(spare);
+                }
+                await Task.Delay(TimeSpan.FromMilliseconds(20 << Math.Min(host.FailedStarts, 8)), host.Time);
+            }
+        }
+        catch (IOException e)
+        {
+            host.OnCannotStart(e.Message);
+        }
+        finally
+        {
+            Volatile.Write(ref starting, 0);
+        }
+    }
+}

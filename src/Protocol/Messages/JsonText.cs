@@ -1,0 +1,23 @@
+using System.Text.Json;
+
+namespace McpCan.Protocol.Messages;
+
+/// <summary>Reads single values out of messages.</summary>
+static class JsonText
+{
+    /// <summary>The text of a JSON string, or null when it is none or holds half a surrogate pair.</summary>
+    public static string? Read(ReadOnlySpan<byte> value)
+    {
+        if (value.IsEmpty || value[0] != (byte)'"') return null;
+        try
+        {
+            var reader = new Utf8JsonReader(value);
+            reader.Read();
+            return reader.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using McpCan.Protocol.Messages;
+
+namespace McpCan.Protocol.Stdio;
+
+/// <summary>A request that was sent to a server and has not been answered yet.</summary>
+public abstract class PendingCall
+{
+    /// <summary>Our own id of the request: what the server sees.</summary>
+    public long Id { get; internal set; }
+
+    /// <summary>The answer has come; this is the last word on the call.</summary>
+    public abstract ValueTask OnAnswer(ReadOnlySpan<byte> message, in Envelope envelope);
+
+    /// <summary>A progress notification for the call has come.</summary>
+    public abstract ValueTask OnProgress(ReadOnlySpan<byte> message, in Envelope envelope);
+
+    /// <summary>No answer will come.</summary>
+    public abstract void OnLost(string reason);
+}
+
+/// <summary>Receives what a server sends of its own accord.</summary>
+public interface IServerMessages
+{
+    /// <summary>A request or a notification other than progress.</summary>
+    ValueTask OnServerMessage(StdioLink link, ReadOnlySpan<byte> message, in Envelope envelope);
+
+    /// <summary>The link has ended; all pending calls have been told.</summary>
+    void OnLinkEnded(StdioLink link, string reason);
+}
