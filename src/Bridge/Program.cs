@@ -1,3 +1,21 @@
-var builder = WebApplication.CreateSlimBuilder(args);
-var app = builder.Build();
-app.Run();
+using System.Text.Json;
+using McpCan.Bridge;
+
+switch (args)
+{
+    case ["--config", var path]:
+        try
+        {
+            return await BridgeApp.RunAsync(BridgeConfig.Load(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidDataException)
+        {
+            await Console.Error.WriteLineAsync($"mcpcan-bridge: {e.Message}");
+            return 2;
+        }
+    case ["--guard", var mark]:
+        return Guard.Run(mark);
+    default:
+        await Console.Error.WriteLineAsync("usage: mcpcan-bridge --config FILE");
+        return 2;
+}

@@ -19,4 +19,6 @@ public static class McpErrors
     public const int SessionNotFound = -32001;
     /// <summary>Implementation-defined: the server behind the address is not running or went away.</summary>
     public const int ServerUnavailable = -32010;
+    /// <summary>2026-07-28: the protocol version is not supported; <c>data.supported</c> lists those that are.</summary>
+    public const int UnsupportedVersion = -32022;
 }
