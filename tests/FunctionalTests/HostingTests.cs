@@ -71,7 +71,7 @@ public abstract class HostingTests<TApp>(TApp app) : IClassFixture<TApp> where T
     [Theory]
     [InlineData("limit=0", "bad-limit")]
     [InlineData("limit=501", "bad-limit")]
-    [InlineData("limit=many", "bad-request")]
+    [InlineData("limit=many", "invalid")]
     [InlineData("cursor=%F0%9F%98%80", "bad-cursor")]
     [InlineData("cursor=LTE", "bad-cursor")]
     [InlineData("sort=hash", "bad-sort")]

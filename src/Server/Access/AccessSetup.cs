@@ -29,7 +29,7 @@ internal static class AccessSetup
         services.AddAuthentication(Scheme)
             .AddPolicyScheme(Scheme, null, o => o.ForwardDefaultSelector = Choose)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.Name, null)
-            .AddCookie(IdentityConstants.ApplicationScheme, Cookie);
+            .AddCookie(IdentityConstants.ApplicationScheme, o => Cookie(o, options.PublicUrl));
         services.AddAuthorizationBuilder()
             .AddPolicy(Policies.Read, p => p.RequireRole(Roles.Admin, Roles.Operator, Roles.Viewer))
             .AddPolicy(Policies.Operate, p => p.RequireRole(Roles.Admin, Roles.Operator))
@@ -104,12 +104,12 @@ internal static class AccessSetup
         o.Lockout.DefaultLockoutTimeSpan = TimeSpan.FromMinutes(5);
     }
 
-    private static void Cookie(CookieAuthenticationOptions o)
+    private static void Cookie(CookieAuthenticationOptions o, string? publicUrl)
     {
         o.Cookie.Name = "mcpcan.session";
         o.Cookie.HttpOnly = true;
         o.Cookie.SameSite = SameSiteMode.Lax;
-        o.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest;
+        o.Cookie.SecurePolicy = publicUrl?.StartsWith("https:", StringComparison.OrdinalIgnoreCase) == true ? CookieSecurePolicy.Always : CookieSecurePolicy.SameAsRequest;
         o.ExpireTimeSpan = TimeSpan.FromDays(7);
         o.SlidingExpiration = true;
         o.LoginPath = "/login";

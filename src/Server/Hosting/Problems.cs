@@ -1,9 +1,7 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.WebUtilities;
-using Microsoft.EntityFrameworkCore;
 
 namespace McpCan.Server.Hosting;
 
@@ -13,8 +11,10 @@ internal sealed partial class Problems(ILogger<Problems> logger) : IExceptionHan
     public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
     {
         if (exception is OperationCanceledException && context.RequestAborted.IsCancellationRequested) return true;
-        var problem = From(exception);
-        if (problem.Status >= 500) LogFailed(exception, context.Request.Method, context.Request.Path, Trace(context));
+        if (exception is OperationCanceledException && context.RequestServices.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested)
+            exception = new ProblemException(503, "stopping", "MCPCAN is stopping. Try again in a moment.");
+        var problem = ProblemOf.Exception(exception);
+        if (problem.Status == 500) LogFailed(exception, context.Request.Method, context.Request.Path, Trace(context));
         await WriteAsync(context, problem);
         return true;
     }
@@ -47,35 +47,6 @@ internal sealed partial class Problems(ILogger<Problems> logger) : IExceptionHan
         429 => new(429, "too-many-requests", "Too many attempts. Wait a minute and try again."),
         var status => new(status, "error", ReasonPhrases.GetReasonPhrase(status)),
     });
-
-    private static ProblemException From(Exception exception) => exception switch
-    {
-        ProblemException problem => problem,
-        BadHttpRequestException { InnerException: JsonException json } => FromJson(json),
-        BadHttpRequestException { StatusCode: 413 } => new(413, "too-large", "The body is larger than this address takes."),
-        BadHttpRequestException { StatusCode: 415 } => new(415, "unsupported-media-type", "The body must be JSON: send 'Content-Type: application/json'."),
-        BadHttpRequestException bad => new(bad.StatusCode, "bad-request", bad.Message),
-        InvalidDataException { Source: "Microsoft.AspNetCore.WebUtilities" or "Microsoft.AspNetCore.Http" } => new(400, "bad-form", "The form in the body cannot be read, or is too large."),
-        JsonException json => FromJson(json),
-        DbUpdateConcurrencyException => new(409, "changed-meanwhile", "Somebody else changed this in the meantime. Read it again and repeat the change."),
-        _ => new(500, "internal", "Something went wrong inside MCPCAN. The server's log has the details under this trace id."),
-    };
-
-    private static ProblemException FromJson(JsonException json)
-    {
-        const string Missing = "missing required properties including: ";
-        if (json.Message.IndexOf(Missing, StringComparison.Ordinal) is var at and >= 0)
-        {
-            var names = json.Message[(at + Missing.Length)..].Split('\'').Where((_, i) => i % 2 == 1).ToList();
-            return new(400, "invalid", $"The body lacks {string.Join(", ", names.Select(n => $"'{n}'"))}.", names.ToDictionary(n => n, _ => new[] { "Required." }));
-        }
-        var path = json.Path is null or "$" ? null : json.Path.StartsWith("$.", StringComparison.Ordinal) ? json.Path[2..] : json.Path;
-        var where = json.LineNumber is { } line ? $" (line {line + 1}, byte {json.BytePositionInLine + 1})" : "";
-        return path is null
-            ? new(400, "bad-json", $"The body is not the JSON that is expected here{where}.")
-            : new(400, "bad-json", $"The body's field '{path}' has a wrong type or value{where}.",
-                new Dictionary<string, string[]> { [path] = ["Wrong type or value."] });
-    }
 
     private static ProblemDetails Details(HttpContext context, ProblemException problem)
     {
