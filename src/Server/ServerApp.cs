@@ -1,5 +1,6 @@
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
+using McpCan.Server.Packages;
 using McpCan.Server.Runtimes;
 using McpCan.Server.Web;
 
@@ -17,6 +18,7 @@ internal static class ServerApp
         var options = builder.AddHosting(commandLine);
         builder.AddAccess(options);
         builder.AddRuntimeNotes();
+        builder.AddPackages();
         builder.AddWeb();
 
         last?.Invoke(builder);
@@ -28,6 +30,7 @@ internal static class ServerApp
 
         app.MapHosting();
         app.MapAccess();
+        app.MapPackages();
         app.MapWeb();
         return app;
     }
