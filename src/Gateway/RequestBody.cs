@@ -61,6 +61,7 @@ internal sealed class RequestBody : HttpContent
             _exchange.RequestBytes += data.Length;
             if (_exchange.RequestBytes > _limit)
             {
+                _exchange.Request.Feed(data); // for the id in the answer
                 body.AdvanceTo(data.End);
                 TooLarge = true;
                 throw new IOException("The request is larger than the instance allows.");

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
@@ -29,7 +30,8 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
 {
     private const byte Version = 1;
     private const int LongestSealed = 2048;
-    private const int LongestName = 64;
+    // Names of clients get the room that is left: with it the sealed id stays below 256 characters, a limit that some clients have.
+    private const int RoomInside = 95;
 
     private readonly IDataProtector _protector = protection.CreateProtector("mcp-session");
     private readonly int _half = Math.Max(1, options.Value.RememberedSessions / 2);
@@ -46,12 +48,15 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
             writer.Write(Version);
             writer.Write((byte)ticket.Endpoint);
             writer.Write(ticket.InstanceId);
-            writer.Write(ticket.Generation);
-            writer.Write(ticket.UpstreamSession);
+            writer.Write7BitEncodedInt64(ticket.Generation);
+            WriteSession(writer, ticket.UpstreamSession);
             writer.Write(ticket.Principal);
-            writer.Write(ticket.IssuedAt.ToUnixTimeSeconds());
-            writer.Write(Short(ticket.ClientName));
-            writer.Write(Short(ticket.ClientVersion));
+            writer.Write7BitEncodedInt64(ticket.IssuedAt.ToUnixTimeSeconds());
+            writer.Flush();
+            var room = RoomInside - 2 - (int)bytes.Length;
+            writer.Write(Short(ticket.ClientVersion, Math.Min(12, room)));
+            writer.Flush();
+            writer.Write(Short(ticket.ClientName, RoomInside - 1 - (int)bytes.Length));
         }
         var sealedId = Base64Url.EncodeToString(_protector.Protect(bytes.ToArray()));
         Remember(sealedId, ticket);
@@ -74,11 +79,11 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
         {
             using var reader = new BinaryReader(new MemoryStream(_protector.Unprotect(Base64Url.DecodeFromChars(sealedId))), Encoding.UTF8);
             if (reader.ReadByte() != Version) return null;
-            return new((GatewayEndpoint)reader.ReadByte(), reader.ReadString(), reader.ReadInt64(), reader.ReadString(), reader.ReadString(),
-                DateTimeOffset.FromUnixTimeSeconds(reader.ReadInt64()))
+            return new((GatewayEndpoint)reader.ReadByte(), reader.ReadString(), reader.Read7BitEncodedInt64(), ReadSession(reader), reader.ReadString(),
+                DateTimeOffset.FromUnixTimeSeconds(reader.Read7BitEncodedInt64()))
             {
-                ClientName = Known(reader.ReadString()),
                 ClientVersion = Known(reader.ReadString()),
+                ClientName = Known(reader.ReadString()),
             };
         }
         catch (CryptographicException)
@@ -99,7 +104,31 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
         }
     }
 
-    private static string Short(string? text) => text is null ? "" : text.Length <= LongestName ? text : text[..LongestName];
+    // Our bridge's ids are hexadecimal: half the room.
+    private static void WriteSession(BinaryWriter writer, string session)
+    {
+        var packed = new byte[session.Length / 2];
+        var isHex = Convert.FromHexString(session, packed, out _, out _) == OperationStatus.Done && Convert.ToHexStringLower(packed) == session;
+        writer.Write(isHex);
+        if (!isHex)
+        {
+            writer.Write(session);
+            return;
+        }
+        writer.Write7BitEncodedInt(packed.Length);
+        writer.Write(packed);
+    }
+
+    private static string ReadSession(BinaryReader reader) =>
+        reader.ReadBoolean() ? Convert.ToHexStringLower(reader.ReadBytes(reader.Read7BitEncodedInt())) : reader.ReadString();
+
+    // Cut by bytes of UTF-8, and never inside a character.
+    private static string Short(string? text, int room)
+    {
+        if (text is null || room <= 0) return "";
+        while (Encoding.UTF8.GetByteCount(text) > room) text = text[..(text.Length > room ? room : text.Length - 1)];
+        return text.Length > 0 && char.IsHighSurrogate(text[^1]) ? text[..^1] : text;
+    }
 
     private static string? Known(string text) => text.Length == 0 ? null : text;
 }

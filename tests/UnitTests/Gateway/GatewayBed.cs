@@ -71,6 +71,9 @@ internal sealed class GatewayBed : IRouteSource, ITokenVerifier, IAccessLog, IAs
         return bed;
     }
 
+    /// <summary>The server's other address.</summary>
+    public string HttpAddress => _upstream.Urls.Single(url => url.StartsWith("http://127.", StringComparison.Ordinal));
+
     public string SocketPath => Path.Combine(_folder, "bridge.sock");
 
     public void SetRoute(string id, string slug, Func<GatewayRoute, GatewayRoute>? change = null)
@@ -156,12 +159,7 @@ internal sealed class GatewayBed : IRouteSource, ITokenVerifier, IAccessLog, IAs
         await context.Response.Body.WriteAsync(answer);
     }
 
-    /// <summary>Ends the server as a killed bridge would; its socket stays as a dead file.</summary>
-    public async Task KillServerAsync()
-    {
-        using var now = new CancellationTokenSource(TimeSpan.FromMilliseconds(1));
-        await _upstream.StopAsync(now.Token);
-    }
+    public Task StopGatewayAsync() => _gateway.StopAsync();
 
     private async Task<WebApplication> StartServerAsync()
     {
@@ -171,6 +169,7 @@ internal sealed class GatewayBed : IRouteSource, ITokenVerifier, IAccessLog, IAs
         {
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.ListenUnixSocket(SocketPath);
+            kestrel.Listen(IPAddress.Loopback, 0);
         });
         var app = builder.Build();
         app.Run(async context =>
