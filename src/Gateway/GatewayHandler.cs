@@ -119,13 +119,13 @@ internal sealed class GatewayHandler(
         var context = exchange.Context;
         if (!guard.HostAllowed(context))
         {
-            return new(403, McpErrors.Refused, "host", "This host name is not served here; an administrator can allow it (MCPCAN_ALLOWEDHOSTS).");
+            return new(403, McpErrors.Refused, "host", "This host name is not served here; an administrator can allow it (MCPCAN_ALLOWED_HOSTS).");
         }
         var origins = context.Request.Headers.Origin;
         if (origins.Count == 0) return null;
         if (origins.Count > 1 || !guard.OriginAllowed(origins[0] ?? "", context))
         {
-            return new(403, McpErrors.Refused, "origin", "This browser origin may not call; an administrator can allow it (MCPCAN_ALLOWEDORIGINS).");
+            return new(403, McpErrors.Refused, "origin", "This browser origin may not call; an administrator can allow it (MCPCAN_ALLOWED_ORIGINS).");
         }
         var headers = context.Response.Headers;
         headers.AccessControlAllowOrigin = origins;

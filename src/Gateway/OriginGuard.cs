@@ -22,7 +22,7 @@ public sealed class OriginGuard
             : [publicUrl.GetLeftPart(UriPartial.Authority), .. Trimmed(settings.AllowedOrigins)];
     }
 
-    /// <summary>Whether the request's <c>Host</c> is one of ours: loopback, the very address that the connection reached, or a configured name.</summary>
+    /// <summary>Whether the request's <c>Host</c> is one of ours: loopback, an IP address, or a configured name.</summary>
     public bool HostAllowed(HttpContext context)
     {
         var host = context.Request.Host.Host;
@@ -31,10 +31,8 @@ public sealed class OriginGuard
         {
             if (Matches(host, allowed)) return true;
         }
-        // A numeric host cannot be rebound: it is the address that was connected to, or a lie that no browser tells.
-        return IPAddress.TryParse(host, out var address)
-            && context.Connection.LocalIpAddress is { } local
-            && (address.Equals(local) || (local.IsIPv4MappedToIPv6 && address.Equals(local.MapToIPv4())));
+        // An address cannot be rebound: a browser that names it has connected to it.
+        return IPAddress.TryParse(host, out _);
     }
 
     /// <summary>Whether a browser page of <paramref name="origin"/> may call.</summary>

@@ -131,7 +131,8 @@ public sealed class GatewayAccessTests
     [InlineData("evil.example", 403)]
     [InlineData("localhost.evil.example", 403)]
     [InlineData("wild.example", 403)]
-    [InlineData("10.1.2.3", 403)]
+    [InlineData("10.1.2.3:7300", 200)]
+    [InlineData("10.1.2.3.evil.example", 403)]
     public async Task Host_OnlyKnownNames(string host, int status)
     {
         await using var bed = await GatewayBed.StartAsync(options => (options.PublicUrl, options.AllowedHosts) = ("https://mcp.example.com/base", ["*.wild.example"]));
