@@ -21,7 +21,7 @@ public sealed class GatewayOptions
     /// <summary>How long connecting to a server may take.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a client may leave an answer unread before its connection is ended.</summary>
+    /// <summary>How long, at the least, a client may leave an answer unread before its connection is ended (240 bytes a second count as reading).</summary>
     public TimeSpan UnreadLimit { get; set; } = TimeSpan.FromMinutes(2);
 
     /// <summary>How long calls may go on when the program stops; waiting streams end at once.</summary>
