@@ -2,6 +2,7 @@ using McpCan.Server.Access;
 using McpCan.Server.Hosting;
 using McpCan.Server.Packages;
 using McpCan.Server.Runtimes;
+using McpCan.Server.Traffic;
 using McpCan.Server.Web;
 
 namespace McpCan.Server;
@@ -19,6 +20,7 @@ internal static class ServerApp
         builder.AddAccess(options);
         builder.AddRuntimeNotes();
         builder.AddPackages();
+        builder.AddTraffic();
         builder.AddWeb();
 
         last?.Invoke(builder);
@@ -31,6 +33,7 @@ internal static class ServerApp
         app.MapHosting();
         app.MapAccess();
         app.MapPackages();
+        app.MapTraffic();
         app.MapWeb();
         return app;
     }
