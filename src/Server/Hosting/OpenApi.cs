@@ -27,7 +27,7 @@ internal static class OpenApi
     public static void MapApiDescription(this IEndpointRouteBuilder routes)
     {
         // The description is the same for everybody and part of the published source, so it needs no key.
-        routes.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous().CacheOutput();
+        routes.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous().CacheOutput(p => p.SetVaryByQuery([]));
         routes.MapScalarApiReference("/reference", o => o
             .WithTitle("MCPCAN API")
             .WithOpenApiRoutePattern("/openapi/{documentName}.json")
