@@ -1,5 +1,7 @@
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
+using McpCan.Server.Instances;
+using McpCan.Server.Logs;
 using McpCan.Server.Packages;
 using McpCan.Server.Runtimes;
 using McpCan.Server.Traffic;
@@ -20,6 +22,7 @@ internal static class ServerApp
         builder.AddAccess(options);
         builder.AddRuntimeNotes();
         builder.AddPackages();
+        builder.AddInstances();
         builder.AddTraffic();
         builder.AddWeb();
 
@@ -33,6 +36,8 @@ internal static class ServerApp
         app.MapHosting();
         app.MapAccess();
         app.MapPackages();
+        app.MapInstances();
+        app.MapLogs();
         app.MapTraffic();
         app.MapWeb();
         return app;

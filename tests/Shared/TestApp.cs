@@ -94,6 +94,9 @@ public abstract class TestApp : IAsyncLifetime
         return browser;
     }
 
+    /// <summary>Whether a stop ends the servers, as Ctrl-C does; set to false for a restart that finds them again.</summary>
+    public bool EndWorkloads { get; set; } = true;
+
     /// <summary>The password of all test users.</summary>
     public const string Password = "correct horse battery";
 
@@ -144,6 +147,7 @@ public abstract class TestApp : IAsyncLifetime
         foreach (var client in _clients) client.Dispose();
         _clients.Clear();
         if (_app is null) return;
+        Services.GetRequiredService<McpCan.Server.Instances.WorkloadShutdown>().EndWorkloads = EndWorkloads;
         await _app.StopAsync();
         await _app.DisposeAsync();
         _app = null;

@@ -37,7 +37,15 @@ public static class Paging
         var (skip, take) = Window(page);
         var total = await query.CountAsync(cancellationToken);
         var items = await sorts.Apply(query, page.Sort).Skip(skip).Take(take).AsNoTracking().ToListAsync(cancellationToken);
-        return new Page<TResult>([.. items.Select(map)], skip + items.Count < total && items.Count > 0 ? Cursor(skip + items.Count) : null, total);
+        return new Page<TResult>([.. items.Select(map)], Next(skip, items.Count, total), total);
+    }
+
+    /// <summary>Cuts one page out of a list that is sorted already.</summary>
+    public static Page<TResult> ToPage<T, TResult>(this IReadOnlyCollection<T> sorted, PageQuery page, Func<T, TResult> map)
+    {
+        var (skip, take) = Window(page);
+        var items = sorted.Skip(skip).Take(take).Select(map).ToList();
+        return new Page<TResult>(items, Next(skip, items.Count, sorted.Count), sorted.Count);
     }
 
     /// <summary>Offset and size that the query asks for.</summary>
@@ -62,6 +70,8 @@ public static class Paging
     /// <summary>The search text as a pattern for <c>Like</c>, lower-cased, with its own wild cards escaped by a backslash.</summary>
     public static string Pattern(string search) =>
         $"%{search.ToLowerInvariant().Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal)}%";
+
+    private static string? Next(int skip, int count, int total) => count > 0 && skip + count < total ? Cursor(skip + count) : null;
 
     private static string Cursor(int offset) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(offset.ToString(CultureInfo.InvariantCulture)));
 

@@ -1,0 +1,132 @@
+using System.Text.Json.Serialization;
+using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>What a new instance is to be.</summary>
+public sealed record InstanceInput
+{
+    /// <summary>Name for people.</summary>
+    public required string Name { get; init; }
+    /// <summary>Name in the address; made from the name unless given.</summary>
+    public string? Slug { get; init; }
+    /// <summary><c>managed</c>; this version runs managed servers only.</summary>
+    public string Mode { get; init; } = "managed";
+    /// <summary>Environment's id; <c>local</c> unless given.</summary>
+    public string? Environment { get; init; }
+    /// <summary>What runs.</summary>
+    public SourceInput? Source { get; init; }
+    /// <summary>Environment variables of the server.</summary>
+    public IReadOnlyDictionary<string, EnvInput>? Env { get; init; }
+    /// <summary><c>per-session</c> (default), <c>shared</c> or <c>per-principal</c>.</summary>
+    public string? Processes { get; init; }
+    /// <summary>Limits that differ from the defaults.</summary>
+    public LimitsInput? Limits { get; init; }
+    /// <summary>Weakest isolation accepted; null for the platform's policy.</summary>
+    public IsolationLevel? MinimumIsolation { get; init; }
+    /// <summary>Who may call.</summary>
+    public AccessInput? Access { get; init; }
+    /// <summary>Whether it is started at once.</summary>
+    public bool Start { get; init; } = true;
+}
+
+/// <summary>What is to change about an instance; what is left out stays (JSON merge patch).</summary>
+public sealed record InstancePatch
+{
+    /// <summary>Name for people.</summary>
+    public Patch<string> Name { get; init; }
+    /// <summary>Name in the address. Clients must be told when it changes.</summary>
+    public Patch<string> Slug { get; init; }
+    /// <summary><c>managed</c>; this version runs managed servers only.</summary>
+    public Patch<string> Mode { get; init; }
+    /// <summary>What runs; parts that are left out stay while the type stays.</summary>
+    public Patch<SourceInput> Source { get; init; }
+    /// <summary>Variables to set; null removes one, <c>{ "secret": true }</c> keeps a stored secret. Null in place of the object removes all.</summary>
+    public Patch<IReadOnlyDictionary<string, EnvInput?>> Env { get; init; }
+    /// <summary><c>per-session</c>, <c>shared</c> or <c>per-principal</c>.</summary>
+    public Patch<string> Processes { get; init; }
+    /// <summary>Limits to change; null in place of the object means: all at their defaults.</summary>
+    public Patch<LimitsInput> Limits { get; init; }
+    /// <summary>Weakest isolation accepted; null for the platform's policy.</summary>
+    public Patch<IsolationLevel?> MinimumIsolation { get; init; }
+    /// <summary>Who may call.</summary>
+    public Patch<AccessInput> Access { get; init; }
+}
+
+/// <summary>Who may call an instance; what is left out stays.</summary>
+/// <param name="TokenRequired">Whether clients must present a token (default: yes).</param>
+/// <param name="QueryToken">Whether <c>?token=</c> is accepted from clients that cannot send headers (default: no).</param>
+public sealed record AccessInput(bool? TokenRequired = null, bool? QueryToken = null);
+
+/// <summary>A variable's value: a text, or <c>{ "secret": "value" }</c>; <c>{ "secret": true }</c> means: as stored.</summary>
+[JsonConverter(typeof(EnvInputConverter))]
+public sealed record EnvInput(string? Value, bool Secret)
+{
+    /// <summary>Whether the stored secret is kept.</summary>
+    public bool Keep => Secret && Value is null;
+
+    /// <summary>A plain value.</summary>
+    public static implicit operator EnvInput(string value) => new(value, false);
+}
+
+/// <summary>Limits to set; what is left out stays. Zero means none where none is possible.</summary>
+public sealed record LimitsInput
+{
+    /// <summary>Memory of the whole tree in bytes.</summary>
+    public long? MemoryBytes { get; init; }
+    /// <summary>CPU in cores.</summary>
+    public double? Cpus { get; init; }
+    /// <summary>Processes and threads.</summary>
+    public int? Pids { get; init; }
+    /// <summary>Size of a single file in bytes.</summary>
+    public long? FileBytes { get; init; }
+    /// <summary>Open files.</summary>
+    public int? OpenFiles { get; init; }
+    /// <summary>Sessions at the same time.</summary>
+    public int? Sessions { get; init; }
+    /// <summary>Seconds after which an unused session ends.</summary>
+    public int? SessionIdleSeconds { get; init; }
+    /// <summary>Seconds that the server may take to answer <c>initialize</c>.</summary>
+    public int? StartSeconds { get; init; }
+    /// <summary>Seconds that the install phase may take.</summary>
+    public int? InstallSeconds { get; init; }
+    /// <summary>Processes kept started in advance (per-session mode).</summary>
+    public int? WarmSpares { get; init; }
+
+    /// <summary>All of the limits.</summary>
+    public static implicit operator LimitsInput(WorkloadLimits l) => new()
+    {
+        MemoryBytes = l.MemoryBytes,
+        Cpus = l.Cpus,
+        Pids = l.Pids,
+        FileBytes = l.FileBytes,
+        OpenFiles = l.OpenFiles,
+        Sessions = l.Sessions,
+        SessionIdleSeconds = l.SessionIdleSeconds,
+        StartSeconds = l.StartSeconds,
+        InstallSeconds = l.InstallSeconds,
+        WarmSpares = l.WarmSpares,
+    };
+
+    internal WorkloadLimits Over(WorkloadLimits l) => new()
+    {
+        MemoryBytes = MemoryBytes ?? l.MemoryBytes,
+        Cpus = Cpus ?? l.Cpus,
+        Pids = Pids ?? l.Pids,
+        FileBytes = FileBytes ?? l.FileBytes,
+        OpenFiles = OpenFiles ?? l.OpenFiles,
+        Sessions = Sessions ?? l.Sessions,
+        SessionIdleSeconds = SessionIdleSeconds ?? l.SessionIdleSeconds,
+        StartSeconds = StartSeconds ?? l.StartSeconds,
+        InstallSeconds = InstallSeconds ?? l.InstallSeconds,
+        WarmSpares = WarmSpares ?? l.WarmSpares,
+    };
+}
+
+/// <summary>What a list of instances may be narrowed to.</summary>
+/// <param name="Page">Search, sort and page.</param>
+/// <param name="Mode">Only this mode.</param>
+/// <param name="Status">Only these states, separated by commas.</param>
+/// <param name="Environment">Only this environment.</param>
+public sealed record InstanceQuery(PageQuery Page, string? Mode = null, string? Status = null, string? Environment = null);

@@ -1,0 +1,38 @@
+using McpCan.Server.Environments;
+using McpCan.Server.Hosting;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>CPU, memory and sessions of a running instance.</summary>
+/// <param name="CpuSeconds">CPU time used since the start of the run.</param>
+/// <param name="MemoryBytes">Resident memory now.</param>
+/// <param name="Processes">Processes now.</param>
+/// <param name="Sessions">Open MCP sessions.</param>
+/// <param name="RunningCalls">Calls that are being answered.</param>
+/// <param name="StartedAt">Start of the run.</param>
+public sealed record UsageView(double CpuSeconds, long MemoryBytes, int Processes, int? Sessions, int? RunningCalls, DateTimeOffset StartedAt);
+
+/// <summary>Looks at a running workload without changing anything.</summary>
+internal sealed class InstanceInspector(EnvironmentMap environments, BridgeProbe probe, InstanceChanges changes)
+{
+    /// <summary>Asks the server for its tools now. An outcome that the status does not show yet is looked into by the reconciler.</summary>
+    public async Task<ProbeResult> ProbeAsync(Instance instance, CancellationToken cancellationToken)
+    {
+        var result = await probe.RunAsync((await RunningAsync(instance, cancellationToken)).Address, instance.Limits.StartSeconds, null, cancellationToken);
+        if (result.Ok != (instance.Status.State == InstanceStates.Running)) changes.ProbeDue(instance.Id);
+        return result;
+    }
+
+    public async Task<UsageView> UsageAsync(Instance instance, CancellationToken cancellationToken)
+    {
+        var status = await RunningAsync(instance, cancellationToken);
+        var usage = await environments.Find(instance.Environment)!.GetUsageAsync(instance.Id, cancellationToken) ?? throw NotRunning(instance);
+        var bridge = await probe.StatusAsync(status.Address, cancellationToken);
+        return new UsageView(usage.CpuSeconds, usage.MemoryBytes, usage.Processes, bridge?.Sessions, bridge?.RunningCalls, status.StartedAt);
+    }
+
+    private async Task<Runtimes.WorkloadStatus> RunningAsync(Instance instance, CancellationToken cancellationToken) =>
+        (environments.Find(instance.Environment) is { } runtime ? await runtime.GetStatusAsync(instance.Id, cancellationToken) : null) ?? throw NotRunning(instance);
+
+    private static ProblemException NotRunning(Instance instance) => new(409, "not-running", $"The instance '{instance.Name}' is not running.");
+}

@@ -1,0 +1,38 @@
+using McpCan.Server.Runtimes;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>An instance as the API shows it; secrets are never part of it.</summary>
+public sealed record InstanceView(
+    string Id, string Name, string Slug, string Mode, string Environment, InstanceSource? Source, IReadOnlyDictionary<string, EnvInput> Env, string Processes,
+    WorkloadLimits Limits, IsolationLevel? MinimumIsolation, AccessView Access, AddressView Address, InstanceStatus Status, int? ToolCount, string? ServerInfo,
+    string? ProtocolVersion, long Revision, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, string? CreatedBy)
+{
+    internal static InstanceView Of(Instance i, string publicAddress) => new(
+        i.Id, i.Name, i.Slug, i.Mode, i.Environment, i.Source, i.Env.OrderBy(e => e.Key, StringComparer.Ordinal).ToDictionary(e => e.Key, e => new EnvInput(e.Value.Secret ? null : e.Value.Value, e.Value.Secret)),
+        i.Processes, i.Limits, i.MinimumIsolation, new AccessView(i.TokenRequired, i.QueryTokenAllowed), AddressView.Of(i, publicAddress), i.Status, i.ToolCount,
+        i.ServerInfo, i.ProtocolVersion, i.Revision, i.CreatedAt, i.UpdatedAt, i.CreatedBy);
+}
+
+/// <summary>Who may call an instance.</summary>
+/// <param name="TokenRequired">Whether clients must present a token.</param>
+/// <param name="QueryToken">Whether <c>?token=</c> is accepted from clients that cannot send headers.</param>
+public sealed record AccessView(bool TokenRequired, bool QueryToken);
+
+/// <summary>Where clients reach an instance.</summary>
+/// <param name="StreamableHttp">For clients that speak Streamable HTTP.</param>
+/// <param name="Sse">For clients that speak the older HTTP+SSE.</param>
+public sealed record AddressView(string StreamableHttp, string Sse)
+{
+    /// <summary>The addresses under <paramref name="publicAddress"/> (no trailing slash).</summary>
+    public static AddressView Of(Instance instance, string publicAddress) =>
+        new($"{publicAddress}/mcp-gateway/{instance.Slug}/mcp", $"{publicAddress}/mcp-gateway/{instance.Slug}/sse");
+}
+
+/// <summary>Something that happened to an instance.</summary>
+/// <param name="Kind">created, updated, started, running, stopped, failed, restarted, crashed, adopted, degraded, recovered, deleting.</param>
+/// <param name="Actor">User or API key that caused it; null for the platform.</param>
+public sealed record EventView(long Id, DateTimeOffset Time, string Kind, string? Actor, string? Detail)
+{
+    internal static EventView Of(InstanceEvent e) => new(e.Id, e.Time, e.Kind, e.Actor, e.Detail);
+}

@@ -1,0 +1,49 @@
+using McpCan.Gateway;
+using McpCan.Server.Access;
+using McpCan.Server.Environments;
+using McpCan.Server.Hosting;
+using McpCan.Server.Packages;
+using Microsoft.EntityFrameworkCore;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>Instances: what people want, and the loop that makes it so.</summary>
+internal static class InstancesSetup
+{
+    public static void AddInstances(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<EnvironmentMap>();
+        services.AddSingleton<InstanceRoutes>();
+        services.AddSingleton<IRouteSource>(s => s.GetRequiredService<InstanceRoutes>());
+        services.AddSingleton<InstanceFeed>();
+        services.AddSingleton<InstanceChanges>();
+        services.AddSingleton<Idempotency>();
+        services.AddSingleton<BridgeProbe>();
+        services.AddSingleton<InstanceInspector>();
+        services.AddSingleton(s => new InstanceManager(
+            s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<InstanceChanges>(),
+            s.GetRequiredService<Idempotency>(), s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IPackageUsage, PackageUse>();
+        services.AddSingleton<WorkerServices>();
+        services.AddSingleton<WorkloadShutdown>();
+        services.AddHostedService<InstanceReconciler>();
+    }
+
+    public static void MapInstances(this WebApplication app)
+    {
+        var api = app.MapApi();
+        api.MapInstances();
+        api.MapEnvironments();
+    }
+
+    private sealed class PackageUse(IDbContextFactory<McpCanDb> databases) : IPackageUsage
+    {
+        public async Task<IReadOnlyList<string>> UsersOfAsync(string packageId, CancellationToken cancellationToken)
+        {
+            await using var db = await databases.CreateDbContextAsync(cancellationToken);
+            var instances = await db.Instances.AsNoTracking().Where(i => !i.Deleting).ToListAsync(cancellationToken);
+            return [.. instances.Where(i => i.Source is PackageCodeSource p && p.PackageId == packageId).Select(i => i.Name)];
+        }
+    }
+}

@@ -1,0 +1,55 @@
+using McpCan.Server.Hosting;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>What a managed instance is to run. Which fields count depends on the type.</summary>
+public sealed record SourceInput
+{
+    /// <summary><c>command</c> or <c>package</c>.</summary>
+    public string? Type { get; init; }
+    /// <summary>Command: the program, for example <c>npx</c>.</summary>
+    public Patch<string> Command { get; init; }
+    /// <summary>Command: arguments, handed over as they are.</summary>
+    public Patch<IReadOnlyList<string>> Args { get; init; }
+    /// <summary>Command: folder to start in, relative to the private home.</summary>
+    public Patch<string> WorkingDirectory { get; init; }
+    /// <summary>Package: its id.</summary>
+    public Patch<string> PackageId { get; init; }
+    /// <summary>Package: its version; null for the newest.</summary>
+    public Patch<int?> Version { get; init; }
+    /// <summary>Package: install command in place of the detected one; an empty list installs nothing, null takes the detected one.</summary>
+    public Patch<IReadOnlyList<string>> Install { get; init; }
+    /// <summary>Package: start command in place of the detected one; null takes the detected one.</summary>
+    public Patch<IReadOnlyList<string>> Start { get; init; }
+
+    /// <summary>A complete source.</summary>
+    public static implicit operator SourceInput?(InstanceSource? source) => source switch
+    {
+        CommandSource c => new() { Type = "command", Command = c.Command, Args = new(true, c.Args), WorkingDirectory = new(true, c.WorkingDirectory) },
+        PackageCodeSource p => new() { Type = "package", PackageId = p.PackageId, Version = new(true, p.Version), Install = new(true, p.Install), Start = new(true, p.Start) },
+        _ => null,
+    };
+
+    /// <summary>The source that results from these fields over the present one.</summary>
+    internal InstanceSource? Over(InstanceSource? current, Checks checks)
+    {
+        switch (Type ?? (current is PackageCodeSource ? "package" : current is CommandSource ? "command" : null))
+        {
+            case "command":
+                var command = current as CommandSource;
+                return new CommandSource(Command.Or(command?.Command) ?? "", Args.Or(command?.Args), WorkingDirectory.Or(command?.WorkingDirectory));
+            case "package":
+                // Another package: what was set by hand for the old one does not fit.
+                var package = current is PackageCodeSource p && (!PackageId.Given || PackageId.Value == p.PackageId) ? p : null;
+                return new PackageCodeSource(PackageId.Or(package?.PackageId) ?? "", Version.Or(package?.Version), Install.Or(package?.Install), Start.Or(package?.Start));
+            case null:
+                checks.That(false, "source.type", "Must be 'command' or 'package'.");
+                return current;
+            case var type:
+                checks.That(false, "source.type", type is "image" or "openapi"
+                    ? $"This version runs commands and uploaded packages only; source '{type}' is not available yet."
+                    : "Must be 'command' or 'package'.");
+                return current;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using McpCan.Server.Packages;
+using McpCan.Server.Runtimes;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>From an instance to what is to run for it. Pure: the same input gives the same specification.</summary>
+public static class WorkloadPlanner
+{
+    /// <summary>The specification.</summary>
+    /// <param name="instance">Desired state.</param>
+    /// <param name="package">The package's version, when the source is one, with the path of its archive.</param>
+    /// <param name="environment">Environment variables with secrets in the clear.</param>
+    /// <param name="minimum">The platform's weakest isolation; an instance can only ask for more.</param>
+    /// <param name="tools">Interpreters of the environment: name → version. Another version installs anew.</param>
+    public static WorkloadSpec Plan(
+        Instance instance, (PackageVersion Version, string ArchivePath)? package, IReadOnlyDictionary<string, string> environment, IsolationLevel minimum, IReadOnlyDictionary<string, string?> tools)
+    {
+        var (command, install, directory) = instance.Source switch
+        {
+            CommandSource c => Command(c, tools),
+            PackageCodeSource p when package is { } found => Package(p, found.Version, tools),
+            _ => throw new InvalidOperationException("A managed instance needs a source."),
+        };
+        return new WorkloadSpec
+        {
+            InstanceId = instance.Id,
+            Generation = instance.Generation,
+            Package = package is { } code ? new PackageSource(code.ArchivePath, code.Version.Sha256, code.Version.FileName) : null,
+            Install = install,
+            Command = command,
+            WorkingDirectory = string.IsNullOrEmpty(directory) ? null : directory,
+            Environment = environment,
+            Processes = instance.Processes,
+            Limits = instance.Limits,
+            MinimumIsolation = instance.MinimumIsolation is { } own && own > minimum ? own : minimum,
+        };
+    }
+
+    private static (IReadOnlyList<string> Command, InstallStep? Install, string? Directory) Command(CommandSource source, IReadOnlyDictionary<string, string?> tools)
+    {
+        _ = tools;
+        return ([source.Command, .. source.Args ?? []], null, source.WorkingDirectory);
+    }
+
+    private static (IReadOnlyList<string> Command, InstallStep? Install, string? Directory) Package(PackageCodeSource source, PackageVersion version, IReadOnlyDictionary<string, string?> tools)
+    {
+        var start = source.Start ?? version.Detected.Start ?? throw new InvalidOperationException("The package has no entry. Set its start command.");
+        var install = source.Install ?? version.Detected.Install;
+        // The archive decides what is installed; its lock files are part of it.
+        var step = install is { Count: > 0 } ? new InstallStep("command", [install], $"{version.Sha256} {Versions(tools)}") : null;
+        return (start, step, version.Detected.Root);
+    }
+
+    private static string Versions(IReadOnlyDictionary<string, string?> tools) =>
+        string.Join(' ', new[] { "node", "npm", "python3", "pip", "uv" }.Select(t => $"{t}={tools.GetValueOrDefault(t)}"));
+}
