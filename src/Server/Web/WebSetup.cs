@@ -30,6 +30,7 @@ internal static class WebSetup
         });
         services.AddScoped<Browser>();
         services.AddScoped<Toasts>();
+        services.AddScoped<Words>();
     }
 
     /// <summary>Before the endpoints.</summary>

@@ -1,4 +1,22 @@
 namespace McpCan.Server.Web.Resources;
 
+/// <summary>Texts of tokens, access log, users and API keys.</summary>
+public sealed class AccessTexts;
+
+/// <summary>Texts of the server pages.</summary>
+public sealed class InstanceTexts;
+
+/// <summary>Texts of the log viewer.</summary>
+public sealed class LogTexts;
+
+/// <summary>Texts of the code package pages.</summary>
+public sealed class PackageTexts;
+
+/// <summary>Texts of overview and environments.</summary>
+public sealed class PlatformTexts;
+
 /// <summary>Texts of the frame and words used everywhere.</summary>
 public sealed class ShellTexts;
+
+/// <summary>Texts of the add-server wizard.</summary>
+public sealed class WizardTexts;
