@@ -31,6 +31,7 @@ internal static class WebSetup
         services.AddScoped<Browser>();
         services.AddScoped<Toasts>();
         services.AddScoped<Words>();
+        services.AddScoped<Pages.Wizard.WizardDraft>();
     }
 
     /// <summary>Before the endpoints.</summary>

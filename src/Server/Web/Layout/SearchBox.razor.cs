@@ -1,5 +1,7 @@
 using System.Security.Claims;
 using McpCan.Server.Access;
+using McpCan.Server.Hosting;
+using McpCan.Server.Instances;
 using McpCan.Server.Web.Theme;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Web;
@@ -9,15 +11,17 @@ namespace McpCan.Server.Web.Layout;
 /// <summary>Finds pages and servers by name, from every page (Ctrl K).</summary>
 public sealed partial class SearchBox
 {
+    private const int MostServers = 8;
     private List<Hit> _found = [];
     private string _text = "";
     private bool _open;
     private int _at;
     private int _focus;
 
+    [Inject] private InstanceManager Manager { get; set; } = default!;
     [Parameter, EditorRequired] public ClaimsPrincipal User { get; set; } = new();
 
-    private Task SearchAsync()
+    private async Task SearchAsync()
     {
         var text = _text.Trim();
         _open = text.Length > 0;
@@ -25,7 +29,16 @@ public sealed partial class SearchBox
         _found = [.. NavItems.Pages
             .Where(p => User.May(p.Policy) && L[p.Text].Value.Contains(text, StringComparison.CurrentCultureIgnoreCase))
             .Select(p => new Hit(L[p.Text], L["search-pages"], p.Icon, p.Href))];
-        return Task.CompletedTask;
+        if (!_open) return;
+        try
+        {
+            var servers = await Manager.ListAsync(new InstanceQuery(new PageQuery(Search: text, Limit: MostServers)), i => new Hit(i.Name, L["search-server"], Lucide.Server, $"instances/{i.Slug}"), CancellationToken.None);
+            if (text == _text.Trim()) _found = [.. servers.Items, .. _found];
+        }
+        catch (ProblemException)
+        {
+            // The pages are still found.
+        }
     }
 
     private void Key(KeyboardEventArgs e)

@@ -17,7 +17,7 @@ public sealed partial class AccessPanel : IDisposable
         ["1h"] = TimeSpan.FromHours(1), ["24h"] = TimeSpan.FromDays(1), ["7d"] = TimeSpan.FromDays(7), ["30d"] = TimeSpan.FromDays(30),
     };
 
-    private List<AccessLogEntry>? _entries;
+    private List<AccessLogView>? _entries;
     private Dictionary<string, string> _names = [];
     private Dictionary<string, string> _tokens = [];
     private string? _next;
@@ -25,7 +25,7 @@ public sealed partial class AccessPanel : IDisposable
 
     /// <summary>The one instance; null for all.</summary>
     [Parameter] public string? InstanceId { get; set; }
-    [SupplyParameterFromQuery] private string? Tool { get; set; }
+    [SupplyParameterFromQuery(Name = "search")] private string? Tool { get; set; }
     [SupplyParameterFromQuery] private string? Range { get; set; }
     [SupplyParameterFromQuery] private string? Server { get; set; }
     [SupplyParameterFromQuery(Name = "token")] private string? TokenId { get; set; }
@@ -69,12 +69,12 @@ public sealed partial class AccessPanel : IDisposable
         }
     }
 
-    private AccessLogQuery Query(string? cursor) => new(InstanceId ?? Server, TokenId, Tool, Result, Time.GetUtcNow() - Ranges.GetValueOrDefault(Range ?? "24h", TimeSpan.FromDays(1)), null, PerPage, cursor);
+    private AccessLogQuery Query(string? cursor) => new(InstanceId ?? Server, TokenId, Search: Tool, Status: Result, From: Time.GetUtcNow() - Ranges.GetValueOrDefault(Range ?? "24h", TimeSpan.FromDays(1)), Limit: PerPage, Cursor: cursor);
 
     private string Export(string format)
     {
-        var query = new Dictionary<string, string?> { ["format"] = format, ["instance"] = InstanceId ?? Server, ["token"] = TokenId, ["tool"] = Tool, ["status"] = Result, ["from"] = Query(null).From!.Value.ToString("O") };
-        return QueryHelpers.AddQueryString("api/v1/access-logs", query.Where(q => q.Value is not null).ToDictionary());
+        var query = new Dictionary<string, string?> { ["format"] = format, ["instance"] = InstanceId ?? Server, ["token"] = TokenId, ["search"] = Tool, ["status"] = Result, ["from"] = Query(null).From!.Value.ToString("O") };
+        return QueryHelpers.AddQueryString("api/v1/access-logs/export", query.Where(q => q.Value is not null).ToDictionary());
     }
 
     private Task MoreAsync() => Toasts.TryAsync(async () =>

@@ -21,13 +21,16 @@ public sealed partial class List
 
     [Inject] private InstanceManager Manager { get; set; } = default!;
     [Inject] private PackageManager PackageManager { get; set; } = default!;
-    [Inject] private TrafficReader Traffic { get; set; } = default!;
+    [Inject] private TrafficWindow Traffic { get; set; } = default!;
     [Inject] private NavigationManager Navigation { get; set; } = default!;
     [Inject] private IDialogService Dialogs { get; set; } = default!;
     [SupplyParameterFromQuery] private string? Search { get; set; }
     [SupplyParameterFromQuery] private string? Mode { get; set; }
     [SupplyParameterFromQuery] private string? Status { get; set; }
     [SupplyParameterFromQuery] private string? Sort { get; set; }
+
+    // A filter is offered where there is something to choose.
+    private string[] Modes => [.. _all.Select(i => i.Mode).Distinct()];
 
     private string AttentionNote => L["stat-attention-note", _all.Count(i => i.Status.State == InstanceStates.Failed), _all.Count(i => i.Status.State == InstanceStates.Degraded)];
 
@@ -58,7 +61,7 @@ public sealed partial class List
         _all = await Manager.AllAsync(Gone);
         _chosen.IntersectWith(_all.Select(i => i.Id));
         _packages = await PackageManager.NamesAsync(Gone);
-        _traffic = Traffic.LastHour().ToDictionary(t => t.InstanceId);
+        _traffic = Traffic.All().ToDictionary(t => t.InstanceId);
         (_calls, _errors) = (_traffic.Values.Sum(t => t.Calls), _traffic.Values.Sum(t => t.Errors));
     }
 

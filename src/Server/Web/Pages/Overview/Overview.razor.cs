@@ -17,7 +17,7 @@ public sealed partial class Overview
 
     [Inject] private InstanceManager Manager { get; set; } = default!;
     [Inject] private TokenManager Tokens { get; set; } = default!;
-    [Inject] private TrafficReader Traffic { get; set; } = default!;
+    [Inject] private TrafficWindow Traffic { get; set; } = default!;
     [Inject] private TimeProvider Time { get; set; } = default!;
 
     private List<Token> Expiring => [.. _tokens.Where(t => t.Enabled && t.ExpiresAt > Time.GetUtcNow() && t.ExpiresAt - Time.GetUtcNow() < TimeSpan.FromDays(7))];
@@ -29,7 +29,7 @@ public sealed partial class Overview
     {
         _all = await Manager.AllAsync(Gone);
         _tokens = await Lists.AllAsync((page, c) => Tokens.ListAsync(page, null, t => t, c), "-createdAt", Gone);
-        _traffic = Traffic.LastHour().ToDictionary(t => t.InstanceId);
+        _traffic = Traffic.All().ToDictionary(t => t.InstanceId);
         (_calls, _errors) = (_traffic.Values.Sum(t => t.Calls), _traffic.Values.Sum(t => t.Errors));
     }
 

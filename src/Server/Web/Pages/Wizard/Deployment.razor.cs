@@ -62,10 +62,11 @@ public sealed partial class Deployment
     {
         try
         {
+            if (Environments.Find(Started[0].Instance.Environment) is not { } runtime) return;
             // The log begins with the run; until then there is nothing to follow.
             for (long after = 0; !_gone.IsCancellationRequested && _now[0].Status.State != InstanceStates.Running; await Task.Delay(700, _gone.Token))
             {
-                await foreach (var line in Runtime.ReadLogsAsync(Started[0].Instance.Id, new LogQuery { After = after, Stream = stream }, _gone.Token))
+                await foreach (var line in runtime.ReadLogsAsync(Started[0].Instance.Id, new LogQuery { After = after, Stream = stream }, _gone.Token))
                 {
                     after = line.N;
                     _lines.Add(line.Msg.Length > 500 ? line.Msg[..500] + "…" : line.Msg);

@@ -83,7 +83,7 @@ class Viewer {
     on(search, "input", () => this.#search());
     on(search, "keydown", e => { if (e.key === "Enter") { e.preventDefault(); this.#step(e.shiftKey ? -1 : 1); } else if (e.key === "Escape" && search.value) { search.value = ""; this.#search(); } });
     on(host, "click", e => this.#click(e));
-    on(host, "change", e => { if (e.target === this.part.run) this.#open(e.target.value); });
+    on(host, "change", e => { if (e.target === this.part.run) this.#open(e.target.value); else if (e.target === this.part.stream) { this.buffer.stream = e.target.value; this.#rebuild(); } });
   }
 
   #click(e) {
@@ -95,8 +95,8 @@ class Viewer {
   #do(action, button) {
     const value = button.dataset.value;
     switch (action) {
-      case "level": case "stream":
-        this.buffer[action] = value;
+      case "level":
+        this.buffer.level = value;
         for (const other of button.parentElement.children) other.setAttribute("aria-pressed", other === button);
         this.#rebuild();
         break;
