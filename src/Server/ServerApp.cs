@@ -1,3 +1,4 @@
+using McpCan.Gateway;
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
@@ -24,6 +25,7 @@ internal static class ServerApp
         builder.AddPackages();
         builder.AddInstances();
         builder.AddTraffic();
+        builder.Services.AddMcpGateway(o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins));
         builder.AddWeb();
 
         last?.Invoke(builder);
@@ -33,6 +35,8 @@ internal static class ServerApp
         app.UseWeb();
         app.UseAccess();
 
+        // The gateway's calls skip cookies, forms and rights of the console: it has tokens of its own.
+        app.MapMcpGateway().ShortCircuit();
         app.MapHosting();
         app.MapAccess();
         app.MapPackages();
