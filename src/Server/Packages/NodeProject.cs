@@ -37,6 +37,7 @@ internal sealed class NodeProject
         var build = mustBuild && project.Script("build") is not null ? new[] { "npm", "run", "build" } : null;
         if (build is not null) notes.Add("What is started is not in the archive yet: the 'build' script is run after the install.");
         var (install, locks) = project.Install(mustBuild);
+        if (install is not null && !mustBuild && project.Script("prepare") is not null) (install, build) = project.WithoutPrepare(install);
         return (new DetectedProject("node", root, install, start, locks, [.. notes], build), project.Text("name"));
     }
 
@@ -99,7 +100,7 @@ internal sealed class NodeProject
             _notes.Add("node_modules is part of the archive: nothing is installed.");
             return (null, []);
         }
-        var tools = mustBuild || Script("prepare") is not null || Has("devDependencies", "tsx") || Has("devDependencies", "ts-node");
+        var tools = mustBuild || Has("devDependencies", "tsx") || Has("devDependencies", "ts-node");
         if (!Any("dependencies") && !Any("optionalDependencies") && !Any("peerDependencies") && !(tools && Any("devDependencies")))
         {
             _notes.Add("package.json names no dependencies: nothing is installed.");
@@ -117,6 +118,17 @@ internal sealed class NodeProject
         }
         _notes.Add("There is no lock file: versions are chosen at the install and can differ next time.");
         return (["npm", "install", "--no-audit", "--no-fund", .. omit], ["package.json"]);
+    }
+
+    /// <summary>
+    /// An install in the project's own folder runs its 'prepare' script. What is published has been built and often lacks the sources, so that the script
+    /// would fail; the dependencies' scripts are needed all the same.
+    /// </summary>
+    private (string[] Install, string[]? Rebuild) WithoutPrepare(string[] install)
+    {
+        if (install is [_, _, "@yarnpkg/cli-dist", ..]) return (install, null);
+        _notes.Add("What is started is in the archive already: the 'prepare' script is not run.");
+        return ([.. install, "--ignore-scripts"], install is ["npx", _, var manager, ..] && manager.StartsWith("pnpm", StringComparison.Ordinal) ? ["npx", "-y", manager, "rebuild"] : ["npm", "rebuild"]);
     }
 
     private (string[], string[]) Locked(string file, string[] install)

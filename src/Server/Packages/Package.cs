@@ -41,5 +41,5 @@ public sealed class PackageVersion
 /// <param name="Start">Start command as argument vector, or null when no entry was found.</param>
 /// <param name="LockFiles">Files that decide what is installed, relative to <paramref name="Root"/>.</param>
 /// <param name="Notes">What was seen and concluded, one sentence each, for people.</param>
-/// <param name="Build">Command that is run after the install when what is started has to be built first, or null.</param>
+/// <param name="Build">Command that is run after the install command, for example to build what is started, or null.</param>
 public sealed record DetectedProject(string Runtime, string Root, string[]? Install, string[]? Start, string[] LockFiles, string[] Notes, string[]? Build = null);

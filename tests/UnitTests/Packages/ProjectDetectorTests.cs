@@ -36,6 +36,8 @@ public sealed class ProjectDetectorTests
         { """{"name":"t"}""", ["dist/index.js"], "node dist/index.js", null, null },
         { """{"bin":"dist/i.js","scripts":{"build":"tsc"},"devDependencies":{"typescript":"5"}}""", ["src/i.ts", "package-lock.json"], "node dist/i.js", "npm ci --no-audit --no-fund", "npm run build" },
         { """{"bin":"dist/i.js","scripts":{"prepare":"tsc"},"dependencies":{"x":"1"}}""", ["src/i.ts"], "node dist/i.js", "npm install --no-audit --no-fund", null },
+        { """{"bin":"dist/i.js","scripts":{"build":"tsc","prepare":"tsc"},"dependencies":{"x":"1"}}""", ["dist/i.js"], "node dist/i.js", "npm install --no-audit --no-fund --omit=dev --ignore-scripts", "npm rebuild" },
+        { """{"bin":"i.js","scripts":{"prepare":"husky"},"dependencies":{"x":"1"}}""", ["i.js", "pnpm-lock.yaml"], "node i.js", "npx -y pnpm install --frozen-lockfile --ignore-scripts", "npx -y pnpm rebuild" },
         { """{"dependencies":{"x":"1"},"packageManager":"pnpm@9.1.0+sha512.aa"}""", ["index.js", "pnpm-lock.yaml"], "node index.js", "npx -y pnpm@9.1.0 install --frozen-lockfile", null },
         { """{"dependencies":{"x":"1"},"packageManager":"pnpm@9 && rm"}""", ["index.js", "pnpm-lock.yaml"], "node index.js", "npx -y pnpm install --frozen-lockfile", null },
         { """{"dependencies":{"x":"1"}}""", ["index.js", "yarn.lock"], "node index.js", "npx -y yarn@1 install --frozen-lockfile", null },
