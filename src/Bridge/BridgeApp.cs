@@ -22,7 +22,7 @@ sealed class BridgeApp : IDisposable
         this.config = config;
         startedAt = time.GetUtcNow();
         host = new(config, log, time);
-        if (config.Processes == "per-session") perSession = new(host);
+        if (config.Processes == "per-session") host.ServerCrashed = (perSession = new(host)).Refill;
         else shared = new(host, config.Processes == "per-principal");
         sessions = new((IServerSource?)perSession ?? shared!, Options(config), config.MaxSessions, time) { ServerAnswered = host.OnAnswered };
         mcp = new(sessions);
@@ -83,8 +83,21 @@ sealed class BridgeApp : IDisposable
         options.Listen(address.Host is "localhost" ? IPAddress.Loopback : IPAddress.Parse(address.Host.Trim('[', ']')), address.Port);
     }
 
+    // On a TCP port any web page could reach us through the user's browser (spec: basic/transports, Security Warning).
+    bool IsForeign(HttpRequest request)
+        => !config.Listen.StartsWith("unix:", StringComparison.Ordinal)
+        && (!IsOurs(request.Host.Host) || request.Headers.Origin.ToString() is { Length: > 0 } origin
+            && !(Uri.TryCreate(origin, UriKind.Absolute, out var uri) && IsOurs(uri.Host)));
+
+    bool IsOurs(string host) => host is "localhost" or "127.0.0.1" or "[::1]" || host == new Uri(config.Listen).Host;
+
     Task HandleAsync(HttpContext http, IHostApplicationLifetime lifetime)
     {
+        if (IsForeign(http.Request))
+        {
+            http.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return Task.CompletedTask;
+        }
         switch (http.Request.Path.Value)
         {
             case "/mcp":

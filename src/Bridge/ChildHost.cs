@@ -23,6 +23,9 @@ sealed class ChildHost(BridgeConfig config, BridgeLog log, TimeProvider time) : 
     /// <summary>Starts in a row that ended before the server answered anything.</summary>
     public int FailedStarts { get; private set; }
 
+    /// <summary>A server ended without being asked to.</summary>
+    public Action? ServerCrashed { get; set; }
+
     public int Count
     {
         get
@@ -59,6 +62,7 @@ sealed class ChildHost(BridgeConfig config, BridgeLog log, TimeProvider time) : 
         Restarts++;
         FailedStarts++;
         log.Bridge("error", child.Exit!.Explain());
+        ServerCrashed?.Invoke();
     }
 
     public void OnCannotStart(string reason)

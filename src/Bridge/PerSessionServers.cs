@@ -58,13 +58,13 @@ sealed class PerSessionServers(ChildHost host) : IServerSource
         {
             while (SpareCount < host.Config.WarmSpares && host.FailedStarts < 3)
             {
+                if (host.FailedStarts > 0) await Task.Delay(TimeSpan.FromMilliseconds(100 << host.FailedStarts), host.Time);
                 var spare = host.Start();
                 lock (gate)
                 {
                     while (spares.TryPeek(out var old) && !old.IsRunning) spares.Dequeue();
                     spares.Enqueue(spare);
                 }
-                await Task.Delay(TimeSpan.FromMilliseconds(20 << Math.Min(host.FailedStarts, 8)), host.Time);
             }
         }
         catch (IOException e)
@@ -75,5 +75,6 @@ sealed class PerSessionServers(ChildHost host) : IServerSource
         {
             Volatile.Write(ref starting, 0);
         }
+        if (SpareCount < host.Config.WarmSpares) Refill(); // one ended meanwhile
     }
 }

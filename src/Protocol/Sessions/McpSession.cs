@@ -45,6 +45,7 @@ public sealed class McpSession : IServerMessages
     public McpRevision Revision { get; internal set; }
 
     internal Action? ServerAnswered { get; init; }
+    internal Action? WatchCalls { get; init; }
     internal bool IsReady { get; private set; }
     internal long LastUsed { get; private set; }
     internal bool PrimesStreams => Revision >= McpRevision.R20251125;
@@ -83,6 +84,7 @@ public sealed class McpSession : IServerMessages
             var call = FindCall(envelope.RequestId.Of(message));
             if (call is null || call.Id == 0) return default;
             call.CancelledAt = Environment.TickCount64;
+            WatchCalls?.Invoke();
             return link.SendAsync(new Splice(message, envelope.RequestId, Splice.Number(call.Id, space)));
         }
         // A shared server was initialised by us and knows of no roots or requests of its own.
