@@ -1,3 +1,4 @@
 using McpCan.Server;
+using McpCan.Server.Runtimes;
 
-return await Cli.RunAsync(args);
+return SandboxExec.Run(args) ?? await Cli.RunAsync(args);

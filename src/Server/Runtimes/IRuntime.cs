@@ -28,6 +28,9 @@ public interface IRuntime
     /// <summary>Completes when the workload's run ends, with the way it ended. Completes at once when none runs.</summary>
     Task<WorkloadExit?> WaitForExitAsync(string instanceId, CancellationToken cancellationToken);
 
+    /// <summary>How a server process behind the running bridge last ended without being asked to, with the likely cause; null when none did.</summary>
+    Task<WorkloadExit?> GetServerExitAsync(string instanceId, CancellationToken cancellationToken) => Task.FromResult<WorkloadExit?>(null);
+
     /// <summary>Log lines, oldest first; with <see cref="LogQuery.Follow"/> it goes on until cancelled or the log ends.</summary>
     IAsyncEnumerable<LogLine> ReadLogsAsync(string instanceId, LogQuery query, CancellationToken cancellationToken);
 

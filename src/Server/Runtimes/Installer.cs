@@ -1,0 +1,158 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace McpCan.Server.Runtimes;
+
+/// <summary>
+/// The install phase: runs in a sandbox of its own, with the network and the package managers' caches, and without the workload's secrets' files.
+/// Its result lies in <c>cache/install/KEY</c> and serves every later start with the same key.
+/// </summary>
+internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _busy = new();
+
+    /// <summary>Folder with what was installed as the workload sees it, and on this machine.</summary>
+    public sealed record Result(string? Cache)
+    {
+        public string? Deps => Cache is null ? null : Path.Combine(Cache, "deps");
+    }
+
+    /// <summary>Makes sure that the step's result is there. The install log exists only when something was done.</summary>
+    public async Task<Result> EnsureAsync(WorkloadSpec spec, WorkloadFolder folder, IsolationLevel level, Func<InstallLog> log, IProgress<string> phase, CancellationToken cancellationToken)
+    {
+        if (spec.Install is not { } step) return new(null);
+        // Outside of a sandbox the paths differ, and some tools write them into what they install.
+        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{step.CacheKey}\n{spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level == IsolationLevel.Sandbox}")))[..40];
+        var cache = Path.Combine(options.Data, "cache", "install", key);
+        var gate = _busy.GetOrAdd(key, _ => new SemaphoreSlim(1));
+        await gate.WaitAsync(cancellationToken);
+        try
+        {
+            var complete = Path.Combine(cache, "complete");
+            if (File.Exists(complete))
+            {
+                File.SetLastWriteTimeUtc(complete, time.GetUtcNow().UtcDateTime); // so that one sees what is not used any more
+                return new(cache);
+            }
+            phase.Report("install");
+            using var lines = log();
+            try
+            {
+                WorkloadFolder.Delete(cache);
+                Directory.CreateDirectory(Path.Combine(cache, "deps"));
+                if (spec.Package is { } package) Unpack(package, Path.Combine(cache, "app"), cancellationToken);
+                await RunAsync(spec, step, cache, folder, level, lines, cancellationToken);
+                await File.WriteAllTextAsync(complete + ".new", step.Kind, cancellationToken);
+                File.Move(complete + ".new", complete);
+            }
+            catch
+            {
+                WorkloadFolder.Delete(cache);
+                throw;
+            }
+            return new(cache);
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    /// <summary>Puts the package, with what was installed into it, where the workload may write.</summary>
+    public static void PlaceApp(WorkloadSpec spec, WorkloadFolder folder, Result installed, CancellationToken cancellationToken)
+    {
+        if (spec.Package is not { } package) return;
+        var mark = $"{package.Sha256} {Path.GetFileName(installed.Cache)}";
+        if (File.Exists(folder.AppMark) && File.ReadAllText(folder.AppMark) == mark && Directory.Exists(folder.App)) return;
+        File.Delete(folder.AppMark);
+        WorkloadFolder.Delete(folder.App);
+        if (installed.Cache is null) Unpack(package, folder.App, cancellationToken);
+        else Copy(Path.Combine(installed.Cache, "app"), folder.App, cancellationToken);
+        File.WriteAllText(folder.AppMark, mark);
+    }
+
+    /// <summary>The name that <c>{bin}</c> stands for; what was installed is not trusted, so it is only ever a name.</summary>
+    public static string NpxProgram(string deps)
+    {
+        var package = Dependencies(Path.Combine(deps, "package.json")).FirstOrDefault() ?? throw new FileNotFoundException("npm installed no package.");
+        if (package.Split('/') is not ([_] or [['@', ..], _]) || package.Contains("..", StringComparison.Ordinal)) throw new FileNotFoundException("npm installed a package with a strange name.");
+        using var manifest = Json(Path.Combine(deps, "node_modules", package, "package.json"));
+        string[] programs = [];
+        if (manifest.RootElement.TryGetProperty("bin", out var bin))
+        {
+            if (bin.ValueKind == JsonValueKind.String) programs = [package[(package.LastIndexOf('/') + 1)..]];
+            // Several names of one program count as one, as npx has it.
+            else if (bin.ValueKind == JsonValueKind.Object) programs = [.. bin.EnumerateObject().DistinctBy(p => p.Value.ToString()).Select(p => p.Name)];
+        }
+        var name = CommandPlans.NpxProgram(package, programs);
+        if (name is null && bin.ValueKind == JsonValueKind.Object && bin.TryGetProperty(package[(package.LastIndexOf('/') + 1)..], out _)) name = package[(package.LastIndexOf('/') + 1)..];
+        if (name is null || name.Contains('/', StringComparison.Ordinal) || name is "." or ".." or "")
+            throw new FileNotFoundException(programs.Length == 0 ? $"The npm package {package} offers no program." : $"The npm package {package} offers several programs ({string.Join(", ", programs.Take(8))}). Say which: npx -p {package} PROGRAM.");
+        return name;
+    }
+
+    private async Task RunAsync(WorkloadSpec spec, InstallStep step, string cache, WorkloadFolder folder, IsolationLevel level, InstallLog log, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (spec.Limits.InstallSeconds > 0) limit.CancelAfter(TimeSpan.FromSeconds(spec.Limits.InstallSeconds));
+        var layout = Layout.ForInstall(level, folder, cache, options.Data, spec.Package is not null);
+        foreach (var made in layout.Mounts.Where(m => m.Writable)) Directory.CreateDirectory(made.Host);
+        foreach (var command in step.Commands)
+        {
+            var vector = command.Select(layout.Fill).ToArray();
+            log.Write("info", "$ " + string.Join(' ', command));
+            var start = time.GetTimestamp();
+            var code = -1;
+            try
+            {
+                code = await host.RunAsync(spec, vector, layout, level, log.Write, limit.Token);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                log.Write("error", $"Stopped: the installation took longer than {spec.Limits.InstallSeconds} seconds.");
+                throw Fault(spec, log, null, $"The installation took longer than {spec.Limits.InstallSeconds} seconds and was stopped. Raise the limit for the install phase, or look at the log for what it waited for.");
+            }
+            if (code != 0) throw Fault(spec, log, code, ExitReasons.Explain("install", code, null, false, log.LastLines));
+            log.Write("info", FormattableString.Invariant($"done in {time.GetElapsedTime(start).TotalSeconds:0.0} s"));
+        }
+    }
+
+    private WorkloadFailedException Fault(WorkloadSpec spec, InstallLog log, int? code, string reason) =>
+        new(new WorkloadExit(code, null, "install", reason, log.LastLines, time.GetUtcNow()));
+
+    private static void Unpack(PackageSource package, string target, CancellationToken cancellationToken) => Archive.Unpack(package.ArchivePath, target, cancellationToken: cancellationToken);
+
+    private static void Copy(string from, string to, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var entry in new DirectoryInfo(from).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0 }))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var target = Path.Combine(to, entry.Name);
+            if (entry.LinkTarget is { } link) File.CreateSymbolicLink(target, link);
+            else if (entry is DirectoryInfo) Copy(entry.FullName, target, cancellationToken);
+            else if (Linux.OpenRegular(entry.FullName) is { } regular)
+            {
+                regular.Dispose();
+                File.Copy(entry.FullName, target); // shares the blocks where the file system can
+            }
+        }
+    }
+
+    private static string[] Dependencies(string file)
+    {
+        using var json = Json(file);
+        return json.RootElement.TryGetProperty("dependencies", out var names) && names.ValueKind == JsonValueKind.Object ? [.. names.EnumerateObject().Select(d => d.Name)] : [];
+    }
+
+    private static JsonDocument Json(string file)
+    {
+        using var stream = Linux.OpenRegular(file) ?? throw new FileNotFoundException($"npm left no {Path.GetFileName(file)}.");
+        if (stream.Length > 4 << 20) throw new FileNotFoundException($"{Path.GetFileName(file)} is too large.");
+        var json = JsonDocument.Parse(stream);
+        return json.RootElement.ValueKind == JsonValueKind.Object ? json : throw new FileNotFoundException($"{Path.GetFileName(file)} is no JSON object.");
+    }
+}
