@@ -21,6 +21,7 @@ internal static class ServerApp
 
         var options = builder.AddHosting(commandLine);
         builder.AddAccess(options);
+        builder.Services.AddRuntimes();
         builder.AddRuntimeNotes();
         builder.AddPackages();
         builder.AddInstances();
