@@ -6,7 +6,6 @@ using System.Text.RegularExpressions;
 using McpCan.BrowserTests;
 
 [assembly: AssemblyFixture(typeof(ConsoleServer))]
-[assembly: CollectionBehavior(MaxParallelThreads = 2)]
 
 namespace McpCan.BrowserTests;
 

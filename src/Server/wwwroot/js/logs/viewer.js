@@ -24,6 +24,9 @@ class Viewer {
     host.logs = this; // for tests and for the console of the curious
   }
 
+  /** Takes a line as the stream does. */
+  takeForTest(line) { this.#take(line); }
+
   dispose() {
     this.stream?.close();
     this.ends.abort();
