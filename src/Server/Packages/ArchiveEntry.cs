@@ -22,18 +22,3 @@ public sealed record ArchiveEntry(string Path, ArchiveEntryKind Kind, long Size)
 /// <param name="Entries">All entries, in the archive's order.</param>
 /// <param name="Texts">Text of the small files that tell what kind of project it is, by path.</param>
 public sealed record ArchiveContent(string Extension, IReadOnlyList<ArchiveEntry> Entries, IReadOnlyDictionary<string, string> Texts);
-
-/// <summary>How much an archive may hold.</summary>
-public sealed record ArchiveLimits
-{
-    /// <summary>Entries.</summary>
-    public int Entries { get; init; } = 100_000;
-    /// <summary>Bytes of all files together, unpacked.</summary>
-    public long UnpackedBytes { get; init; } = 2L << 30;
-    /// <summary>Unpacked size that no ratio can make suspicious.</summary>
-    public long HarmlessBytes { get; init; } = 64L << 20;
-    /// <summary>Unpacked bytes per packed byte, above <see cref="HarmlessBytes"/>.</summary>
-    public int Ratio { get; init; } = 200;
-    /// <summary>Folders inside of each other.</summary>
-    public int Depth { get; init; } = 64;
-}

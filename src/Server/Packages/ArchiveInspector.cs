@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.IO.Hashing;
 using System.Text;
 using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Packages;
 
@@ -10,7 +11,7 @@ namespace McpCan.Server.Packages;
 /// Reads an uploaded archive from its first to its last byte without writing anything: format by content, names, links, checksums, sizes.
 /// What comes out of here can be unpacked.
 /// </summary>
-internal sealed class ArchiveInspector(ArchiveLimits limits)
+internal sealed class ArchiveInspector(ArchiveBounds limits)
 {
     private const int LargestText = 512 << 10;
     private const int AllTexts = 8 << 20;
@@ -149,7 +150,7 @@ internal sealed class ArchiveInspector(ArchiveLimits limits)
     private static string Text(byte[] bytes) => Encoding.UTF8.GetString(bytes).TrimStart('\uFEFF');
 
     /// <summary>Counts what is unpacked, keeps texts.</summary>
-    private sealed class Reading(ArchiveLimits limits, long packed, CancellationToken cancellationToken)
+    private sealed class Reading(ArchiveBounds limits, long packed, CancellationToken cancellationToken)
     {
         private readonly byte[] _buffer = new byte[64 << 10];
         private long _unpacked;
@@ -184,7 +185,7 @@ internal sealed class ArchiveInspector(ArchiveLimits limits)
         {
             cancellationToken.ThrowIfCancellationRequested();
             _unpacked += bytes;
-            if (_unpacked > limits.UnpackedBytes) throw ArchiveTree.Bad($"The archive unpacks to more than {limits.UnpackedBytes >> 20} MiB.");
+            if (_unpacked > limits.Bytes) throw ArchiveTree.Bad($"The archive unpacks to more than {limits.Bytes >> 20} MiB.");
             if (_unpacked > limits.HarmlessBytes && _unpacked / limits.Ratio > packed) throw ArchiveTree.Bad($"The archive unpacks to more than {limits.Ratio} times its size, as archives do that are made to fill a disk.");
         }
     }

@@ -1,5 +1,6 @@
 using System.Text;
 using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Packages;
 
@@ -7,7 +8,7 @@ namespace McpCan.Server.Packages;
 /// The names of an archive while it is read. Refuses what would write outside of the folder it is unpacked in, or twice to the same place;
 /// the texts name the entry, since whoever packed it has to find it.
 /// </summary>
-internal sealed class ArchiveTree(ArchiveLimits limits)
+internal sealed class ArchiveTree(ArchiveBounds limits)
 {
     private readonly Dictionary<string, ArchiveEntryKind> _kinds = new(StringComparer.Ordinal);
     private readonly List<ArchiveEntry> _entries = [];
@@ -75,7 +76,7 @@ internal sealed class ArchiveTree(ArchiveLimits limits)
         var parts = name.Split('/').Where(p => p is not ("" or ".")).ToList();
         if (parts.Contains("..")) throw Bad($"The archive has an entry that leads out of it: '{Shown(name)}'.");
         if (parts.Count > limits.Depth) throw Bad($"The archive has folders more than {limits.Depth} deep: '{Shown(name)}'.");
-        if (name.Length > 2048 || parts.Exists(p => Encoding.UTF8.GetByteCount(p) > 255)) throw Bad($"The archive has an entry whose name is too long: '{Shown(name)}'.");
+        if (name.Length > limits.PathLength || parts.Exists(p => Encoding.UTF8.GetByteCount(p) > 255)) throw Bad($"The archive has an entry whose name is too long: '{Shown(name)}'.");
         return string.Join('/', parts);
     }
 

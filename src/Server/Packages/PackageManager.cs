@@ -1,4 +1,5 @@
 using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
 using Microsoft.EntityFrameworkCore;
 
 namespace McpCan.Server.Packages;
@@ -14,7 +15,7 @@ public interface IPackageUsage
 public sealed class PackageManager : IDisposable
 {
     private static readonly Sorts<Package> Sorts = new Sorts<Package>(p => p.Id).By("-createdAt", p => p.CreatedAt).By("name", p => p.Name);
-    private static readonly ArchiveInspector Inspector = new(new ArchiveLimits());
+    private static readonly ArchiveInspector Inspector = new(new ArchiveBounds());
     private readonly IDbContextFactory<McpCanDb> _databases;
     private readonly PackageStore _store;
     private readonly IEnumerable<IPackageUsage> _usages;

@@ -11,7 +11,7 @@ public sealed class ArchiveException(string message, Exception? inner = null) : 
 public sealed record ArchiveBounds
 {
     /// <summary>Entries.</summary>
-    public int Entries { get; init; } = 20_000;
+    public int Entries { get; init; } = 100_000;
     /// <summary>Bytes of all files together.</summary>
     public long Bytes { get; init; } = 1L << 30;
     /// <summary>How many times the archive's own size it may grow to.</summary>
@@ -19,7 +19,7 @@ public sealed record ArchiveBounds
     /// <summary>Up to this size the ratio does not matter.</summary>
     public long HarmlessBytes { get; init; } = 16L << 20;
     /// <summary>Folders below each other.</summary>
-    public int Depth { get; init; } = 40;
+    public int Depth { get; init; } = 64;
     /// <summary>Characters of a path.</summary>
     public int PathLength { get; init; } = 1024;
 }

@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Text;
 using McpCan.Server.Hosting;
 using McpCan.Server.Packages;
+using McpCan.Server.Runtimes;
 using McpCan.Tests;
 
 namespace McpCan.UnitTests.Packages;
@@ -13,14 +14,14 @@ public sealed class ArchiveInspectorTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private ArchiveContent Read(byte[] archive, ArchiveLimits? limits = null)
+    private ArchiveContent Read(byte[] archive, ArchiveBounds? limits = null)
     {
         var path = Path.Combine(_folder, Guid.NewGuid().ToString());
         File.WriteAllBytes(path, archive);
-        return new ArchiveInspector(limits ?? new ArchiveLimits()).Read(path, TestContext.Current.CancellationToken);
+        return new ArchiveInspector(limits ?? new ArchiveBounds()).Read(path, TestContext.Current.CancellationToken);
     }
 
-    private void Refused(byte[] archive, string because, ArchiveLimits? limits = null)
+    private void Refused(byte[] archive, string because, ArchiveBounds? limits = null)
     {
         var problem = Assert.Throws<ProblemException>(() => Read(archive, limits));
         Assert.Equal((400, "bad-archive"), (problem.Status, problem.Code));
@@ -137,15 +138,15 @@ public sealed class ArchiveInspectorTests : IDisposable
     }
 
     [Fact]
-    public void TooLargeUnpacked_IsRefused() => Refused(Archives.Zip(("a.bin", new string('x', 2 << 20))), "more than 1 MiB", new ArchiveLimits { UnpackedBytes = 1 << 20 });
+    public void TooLargeUnpacked_IsRefused() => Refused(Archives.Zip(("a.bin", new string('x', 2 << 20))), "more than 1 MiB", new ArchiveBounds { Bytes = 1 << 20 });
 
     [Fact]
     public void TooManyEntries_AreRefused()
     {
         (string, string)[] files = [.. Enumerable.Range(0, 200).Select(i => ($"f{i}", ""))];
-        Refused(Archives.Zip(files), "more than 100 entries", new ArchiveLimits { Entries = 100 });
-        Refused(Archives.Zip(files), "more than 10 entries", new ArchiveLimits { Entries = 10 });
-        Refused(Archives.TarGz(files), "more than 100 entries", new ArchiveLimits { Entries = 100 });
+        Refused(Archives.Zip(files), "more than 100 entries", new ArchiveBounds { Entries = 100 });
+        Refused(Archives.Zip(files), "more than 10 entries", new ArchiveBounds { Entries = 10 });
+        Refused(Archives.TarGz(files), "more than 100 entries", new ArchiveBounds { Entries = 100 });
     }
 
     [Fact]
