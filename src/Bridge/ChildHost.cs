@@ -80,10 +80,19 @@ sealed class ChildHost(BridgeConfig config, BridgeLog log, TimeProvider time) : 
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
         {
             var name = (string)variable.Key;
-            if (!config.Environment.ContainsKey(name) && !name.StartsWith("DOTNET_", StringComparison.Ordinal) && name != ProcessTree.Mark) yield return $"{name}={variable.Value}";
+            if (!config.Environment.ContainsKey(name) && name != ProcessTree.Mark) yield return $"{name}={variable.Value}";
         }
         foreach (var (name, value) in config.Environment) yield return $"{name}={value}";
         yield return $"{ProcessTree.Mark}={childMark}";
+    }
+
+    /// <summary>The command with its program found by the PATH that the server itself will see.</summary>
+    public string[] Command()
+    {
+        var program = config.Command[0];
+        if (program.Contains('/') || !config.Environment.TryGetValue("PATH", out var path)) return config.Command;
+        var found = path.Split(':').Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+        return found is null ? config.Command : [found, .. config.Command[1..]];
     }
 
     /// <summary>Ends what an exited server left behind; servers that end together share one look at the processes.</summary>

@@ -29,7 +29,7 @@ sealed class ChildProcess : IServerProcess, IDisposable
         try
         {
             // The lock of the reaper makes sure that the exit of even the quickest process is not missed.
-            (pid, exited) = host.Reaper.Start(() => Native.Spawn(host.Config.Command, host.Config.WorkingDirectory, host.Variables(mark), theirInput, theirOutput, theirStderr));
+            (pid, exited) = host.Reaper.Start(() => Native.Spawn(host.Command(), host.Config.WorkingDirectory, host.Variables(mark), theirInput, theirOutput, theirStderr));
         }
         catch
         {

@@ -66,7 +66,7 @@ sealed class SharedServers(ChildHost host, bool perPrincipal) : IServerSource
     void Begin(Entry entry, TimeSpan after)
     {
         entry.Ready = Task.Run(() => ConnectAsync(entry, after));
-        _ = entry.Ready.ContinueWith(static task => _ = task.Exception, TaskScheduler.Default);
+        _ = entry.Ready.ContinueWith(task => Retry(entry, task.Exception), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
     }
 
     async Task ConnectAsync(Entry entry, TimeSpan after)
@@ -104,13 +104,24 @@ sealed class SharedServers(ChildHost host, bool perPrincipal) : IServerSource
         }
     }
 
+    // A server that cannot be initialised is tried again a few times; after that the next client tries.
+    void Retry(Entry entry, Exception? failure)
+    {
+        lock (gate)
+        {
+            if (failure is not null && !entry.Removed && !perPrincipal && host.FailedStarts is > 0 and < 3 && entry.Ready.IsCompleted) Begin(entry, Backoff);
+        }
+    }
+
+    TimeSpan Backoff => TimeSpan.FromMilliseconds(100 << Math.Min(host.FailedStarts, 6));
+
     // Sessions live on: the next server is initialised and subscribed in their name.
     void OnEnded(Entry entry)
     {
         lock (gate)
         {
             if (entry.Removed || entry.Server.SessionCount == 0 && perPrincipal || host.FailedStarts >= 5 || !entry.Ready.IsCompleted) return;
-            Begin(entry, TimeSpan.FromMilliseconds(100 << Math.Min(host.FailedStarts, 6)));
+            Begin(entry, Backoff);
         }
     }
 

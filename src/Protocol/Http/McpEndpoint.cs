@@ -113,6 +113,7 @@ public sealed class McpEndpoint(SessionTable sessions)
     static Task? RefuseModern(HttpContext http, ReadOnlySpan<byte> message, in Envelope envelope)
     {
         var id = envelope is { Kind: MessageKind.Request, IdType: JsonTokenType.String or JsonTokenType.Number } ? envelope.Id.Of(message) : default;
+        // 400, not 404: with 404 a client of both eras would take -32601 as the word of a modern server.
         if (envelope.Method == KnownMethod.Discover) return Answer.Error(http, 400, McpErrors.MethodNotFound, "Method not found", id);
         var knownHeader = HttpRules.HasKnownVersion(http.Request, out var version);
         if (envelope.ModernVersion.IsPresent)

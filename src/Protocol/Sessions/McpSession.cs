@@ -236,7 +236,9 @@ public sealed class McpSession : IServerMessages
                 }
                 if (call.CancelledAt != 0) anyHeld = true;
                 if (call.Stream is not null) continue;
-                if (now - call.StartedAt >= options.Hold.TotalMilliseconds) call.BecomeStream();
+                // An answer to initialize is waited for longer: it decides whether there is a session id to give.
+                var hold = call.Method == KnownMethod.Initialize ? options.Hold * 10 : options.Hold;
+                if (now - call.StartedAt >= hold.TotalMilliseconds) call.BecomeStream();
                 else anyHeld = true;
             }
         }

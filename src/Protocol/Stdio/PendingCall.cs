@@ -24,6 +24,6 @@ public interface IServerMessages
     /// <summary>A request or a notification other than progress.</summary>
     ValueTask OnServerMessage(StdioLink link, ReadOnlySpan<byte> message, in Envelope envelope);
 
-    /// <summary>The link has ended; all pending calls have been told.</summary>
+    /// <summary>The link has ended; its pending calls are told next.</summary>
     void OnLinkEnded(StdioLink link, string reason);
 }

@@ -191,7 +191,7 @@ public sealed class StdioLink
             left = [.. pending.Values];
             pending.Clear();
         }
+        owner?.OnLinkEnded(this, reason); // first, so that a client which hears of the end finds the session gone
         foreach (var call in left) call.OnLost(reason);
-        owner?.OnLinkEnded(this, reason);
     }
 }

@@ -65,6 +65,15 @@ public class BridgeSharedTests
     }
 
     [Fact]
+    public async Task SharedServer_ThatExitsAtOnce_IsExplained()
+    {
+        await using var bed = await BridgeBed.StartAsync(new { processes = "shared" }, "--exit", "7");
+        await bed.Until(async () => (string?)(await bed.StatusAsync())["state"] == "failed");
+        using var response = await bed.PostAsync(null, """{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{}}}""");
+        Assert.Contains("code 7: cannot start: no configuration", await response.Content.ReadAsStringAsync(Stop));
+    }
+
+    [Fact]
     public async Task Principals_HaveAProcessEach()
     {
         await using var bed = await BridgeBed.StartAsync(new { processes = "per-principal" });
