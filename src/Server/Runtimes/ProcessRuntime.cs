@@ -28,6 +28,9 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
     private readonly ConcurrentDictionary<string, (int Run, Process Process)> _started = new();
     private readonly ConcurrentDictionary<string, (int Run, WorkloadExit Exit)> _ended = new();
     private int _swept;
+    private Checked? _check;
+
+    private sealed record Checked(long At, RuntimeCheck Check);
 
     /// <summary>Looks at nothing yet.</summary>
     public ProcessRuntime(ProcessRuntimeOptions options, TimeProvider time, ILogger<ProcessRuntime> logger)
@@ -158,6 +161,15 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
 
     /// <inheritdoc/>
     public async Task<RuntimeCheck> CheckAsync(CancellationToken cancellationToken)
+    {
+        // Asked before every start, and it takes a second: what was installed meanwhile is seen after half a minute.
+        if (_check is { } last && _time.GetElapsedTime(last.At) < TimeSpan.FromSeconds(30)) return last.Check;
+        var check = await LookAsync(cancellationToken);
+        _check = new(_time.GetTimestamp(), check);
+        return check;
+    }
+
+    private async Task<RuntimeCheck> LookAsync(CancellationToken cancellationToken)
     {
         if (!OperatingSystem.IsLinux()) return new(false, IsolationLevel.None, ["Processes can be run on Linux only."], new Dictionary<string, string?>());
         var findings = new List<string>();
