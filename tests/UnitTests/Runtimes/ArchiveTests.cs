@@ -7,9 +7,9 @@ namespace McpCan.UnitTests.Runtimes;
 
 public sealed class ArchiveTests : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("mcpcan-archive").FullName;
+    private readonly string _folder = System.IO.Directory.CreateTempSubdirectory("mcpcan-archive").FullName;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => System.IO.Directory.Delete(_folder, recursive: true);
 
     [Fact]
     public void Tar_WithLinksInside_IsUnpacked()
