@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { marked, named, Product, text, until } from './product.js';
 
 const fixtures = join(import.meta.dirname, 'servers');
-let product, work;
+let product, work, node;
 before(async () => {
   product = await Product.start();
   work = mkdtempSync(join(tmpdir(), 'pack-'));
@@ -63,7 +63,7 @@ test('a Node folder in a tar.gz: installed once, started by its package.json', a
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'node-server', version: '1.0.0', type: 'module', scripts: { start: 'node server.js' }, dependencies: { 'is-number': '7.0.0' } }));
   execFileSync('tar', ['czf', 'node.tar.gz', 'node-server'], { cwd: work });
   const uploaded = await product.upload('node.tar.gz', readFileSync(join(work, 'node.tar.gz')));
-  const instance = await product.running(await product.create('node', { type: 'package', packageId: uploaded.id }));
+  const instance = node = await product.running(await product.create('node', { type: 'package', packageId: uploaded.id }));
   const mcp = await client(instance);
   assert.equal(text(await mcp.callTool({ name: 'echo', arguments: { text: 'hi' } })), 'hi');
   await mcp.close();
@@ -76,6 +76,21 @@ test('a Node folder in a tar.gz: installed once, started by its package.json', a
     return now.status.state === 'Running' && now.status.since !== instance.status.since;
   });
   assert.ok(performance.now() - begin < 15_000);
+});
+
+test('20 MB go through whole; above the limit it is 413', async () => {
+  const token = await product.token([node]);
+  const mcp = await product.connect(node, token);
+  const large = 'äb'.repeat(7 << 20); // 21 MB in UTF-8
+  const answer = text(await mcp.callTool({ name: 'echo', arguments: { text: large } }, undefined, { timeout: 120_000 }));
+  assert.ok(answer === large, `${answer.length} of ${large.length} characters came back`);
+  await mcp.close();
+  const response = await fetch(product.address(node), {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream', Authorization: `Bearer ${token.value}` },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: { filler: 'x'.repeat(65 << 20) } }),
+  });
+  assert.equal(response.status, 413);
 });
 
 test('delete leaves nothing', async () => {
