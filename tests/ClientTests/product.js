@@ -79,7 +79,7 @@ export class Product {
   async create(name, source, more = {}) {
     const mark = `mark-${name}-${process.pid}-${Date.now()}`;
     const instance = await this.api('POST', '/instances', {
-      name, mode: 'managed', source, start: true, ...more, env: { MCPCAN_TEST_MARK: mark, ...more.env },
+      name, mode: 'managed', source, start: true, ...more, env: { TEST_MARK: mark, ...more.env },
     });
     return { ...instance, mark };
   }
