@@ -164,7 +164,7 @@ test('access records and logs show what happened', async () => {
   await until('an echo is on record', 15, async () => {
     const { items } = await product.api('GET', `/access-logs?instance=${instance.id}&tool=echo&limit=5`);
     const record = items[0];
-    return record && record.method === 'tools/call' && record.tool === 'echo' && record.durationMs >= 0;
+    return record && record.method === 'tools/call' && record.target === 'echo' && record.durationMs >= 0;
   });
   const lines = await product.logs(instance, '?tail=50');
   assert.ok(lines.some(line => /Starting default \(STDIO\) server/.test(line.msg)), JSON.stringify(lines.slice(-5)));
