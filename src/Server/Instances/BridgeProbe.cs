@@ -18,12 +18,6 @@ namespace McpCan.Server.Instances;
 /// <param name="DurationMs">Time from the first request to the last answer.</param>
 public sealed record ProbeResult(bool Ok, string Phase, string? Reason, int? ToolCount, string? ServerInfo, string? ProtocolVersion, double DurationMs);
 
-/// <summary>What a bridge says about itself.</summary>
-internal sealed record BridgeState(string State, int Sessions, int Children, int RunningCalls, BridgeExit? LastExit);
-
-/// <summary>How the bridge's last child ended.</summary>
-internal sealed record BridgeExit(int? Code, string? Signal, DateTimeOffset Time, string[]? LastLines);
-
 /// <summary>Speaks to a workload's bridge as a client would: initialize, tools/list, end of the session.</summary>
 internal sealed class BridgeProbe(TimeProvider time)
 {
@@ -73,21 +67,6 @@ internal sealed class BridgeProbe(TimeProvider time)
 
         ProbeResult Failed(string reason) => new(false, at, reason, null, null, null, Elapsed());
         double Elapsed() => Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 1);
-    }
-
-    /// <summary>What the bridge says about itself, or null when it does not answer.</summary>
-    public async Task<BridgeState?> StatusAsync(string address, CancellationToken cancellationToken)
-    {
-        using var http = Client(address);
-        using var limit = Limit(TimeSpan.FromSeconds(5), cancellationToken);
-        try
-        {
-            return await http.GetFromJsonAsync<BridgeState>("-/status", limit.Token);
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException or JsonException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
-        {
-            return null;
-        }
     }
 
     private async Task<int> CountToolsAsync(HttpClient http, string? session, string? version, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Instances;
 
@@ -27,11 +28,11 @@ internal sealed class InstanceInspector(EnvironmentMap environments, BridgeProbe
     {
         var status = await RunningAsync(instance, cancellationToken);
         var usage = await environments.Find(instance.Environment)!.GetUsageAsync(instance.Id, cancellationToken) ?? throw NotRunning(instance);
-        var bridge = await probe.StatusAsync(status.Address, cancellationToken);
+        var bridge = await BridgeClient.StatusAsync(status.Address, cancellationToken);
         return new UsageView(usage.CpuSeconds, usage.MemoryBytes, usage.Processes, bridge?.Sessions, bridge?.RunningCalls, status.StartedAt);
     }
 
-    private async Task<Runtimes.WorkloadStatus> RunningAsync(Instance instance, CancellationToken cancellationToken) =>
+    private async Task<WorkloadStatus> RunningAsync(Instance instance, CancellationToken cancellationToken) =>
         (environments.Find(instance.Environment) is { } runtime ? await runtime.GetStatusAsync(instance.Id, cancellationToken) : null) ?? throw NotRunning(instance);
 
     private static ProblemException NotRunning(Instance instance) => new(409, "not-running", $"The instance '{instance.Name}' is not running.");

@@ -88,7 +88,7 @@ internal sealed partial class InstanceWorker
             throw new WorkloadFailedException(await exit ?? new WorkloadExit(null, null, "initialize", "The workload ended before it answered.", [], _time.GetUtcNow()));
         }
         var probe = await probing;
-        if (!probe.Ok) throw new WorkloadFailedException(await ExplainAsync(runtime, run, probe, cancellationToken));
+        if (!probe.Ok) throw new WorkloadFailedException(await ExplainAsync(runtime, probe, cancellationToken));
 
         _starting = false;
         (_run, _exit, _probeFailures, _probeSoon) = (run, exit, 0, false);
@@ -97,12 +97,11 @@ internal sealed partial class InstanceWorker
         await services.Changes.NoteAsync(id, "running", $"{probe.ServerInfo}: {probe.ToolCount?.ToString(CultureInfo.InvariantCulture)} tools", cancellationToken);
     }
 
-    /// <summary>Why the server did not answer: its child's exit when there was one, and its last lines.</summary>
-    private async Task<WorkloadExit> ExplainAsync(IRuntime runtime, WorkloadStatus run, ProbeResult probe, CancellationToken cancellationToken)
+    /// <summary>Why the server did not answer: its process's end when there was one, and its last lines.</summary>
+    private async Task<WorkloadExit> ExplainAsync(IRuntime runtime, ProbeResult probe, CancellationToken cancellationToken)
     {
-        var child = (await services.Probe.StatusAsync(run.Address, cancellationToken))?.LastExit;
-        var lines = child?.LastLines is { Length: > 0 } last ? [.. last.TakeLast(20)] : await LastLinesAsync(runtime, cancellationToken);
-        return new WorkloadExit(child?.Code, Signals.Number(child?.Signal), probe.Phase, probe.Reason!, lines, _time.GetUtcNow());
+        if (await runtime.GetServerExitAsync(id, cancellationToken) is { } exit) return exit with { Phase = probe.Phase };
+        return new WorkloadExit(null, null, probe.Phase, probe.Reason!, await LastLinesAsync(runtime, cancellationToken), _time.GetUtcNow());
     }
 
     private async Task<IReadOnlyList<string>> LastLinesAsync(IRuntime runtime, CancellationToken cancellationToken)

@@ -38,8 +38,8 @@ public static class WorkloadPlanner
 
     private static (IReadOnlyList<string> Command, InstallStep? Install, string? Directory) Command(CommandSource source, IReadOnlyDictionary<string, string?> tools)
     {
-        _ = tools;
-        return ([source.Command, .. source.Args ?? []], null, source.WorkingDirectory);
+        var plan = CommandPlans.Plan([source.Command, .. source.Args ?? []], tools.GetValueOrDefault("uv") is not null, Versions(tools));
+        return (plan.Command, plan.Install, source.WorkingDirectory);
     }
 
     private static (IReadOnlyList<string> Command, InstallStep? Install, string? Directory) Package(PackageCodeSource source, PackageVersion version, IReadOnlyDictionary<string, string?> tools)
@@ -47,7 +47,7 @@ public static class WorkloadPlanner
         var start = source.Start ?? version.Detected.Start ?? throw new InvalidOperationException("The package has no entry. Set its start command.");
         var install = source.Install ?? version.Detected.Install;
         // The archive decides what is installed; its lock files are part of it.
-        var step = install is { Count: > 0 } ? new InstallStep("command", [install], $"{version.Sha256} {Versions(tools)}") : null;
+        var step = install is { Count: > 0 } ? CommandPlans.Install(install, $"{version.Sha256}\n{version.Detected.Root}\n{Versions(tools)}") : null;
         return (start, step, version.Detected.Root);
     }
 
