@@ -120,6 +120,9 @@ internal sealed class Cgroups
         }
     }
 
+    /// <summary>Removes the installation's own groups, when nothing is in them any more.</summary>
+    public void Dissolve() => Remove(_parents.Values.Distinct());
+
     /// <summary>How often the kernel ended a process of the group for want of memory.</summary>
     public static long OutOfMemory(IEnumerable<string> folders) => folders.Max(f => (long?)Math.Max(Field(f, "memory.oom_control", "oom_kill"), Field(f, "memory.events", "oom_kill"))) ?? 0;
 

@@ -182,7 +182,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
         if (versions["node"] is null) findings.Add("Node.js is missing: servers started with npx or node cannot run. Install the packages nodejs and npm.");
         if (versions["python3"] is null) findings.Add("Python is missing: servers written in Python cannot run. Install the packages python3 and python3-venv.");
         else if (versions["pip"] is null) findings.Add("pip is missing: Python packages cannot be installed. Install the packages python3-pip and python3-venv.");
-        versions["cgroup"] = Cgroups.Detect("check").Version;
+        versions["cgroup"] = _host.Groups.Version;
         if (versions["cgroup"] is null) findings.Add("No control group is writable: memory and process limits hold for each process and not for the whole workload, and there is no CPU limit. Run MCPCAN as a service with Delegate=yes, or as root.");
         var usable = bridge is not null && (level > IsolationLevel.None || _options.AllowNone);
         return new(usable, level, findings, versions);

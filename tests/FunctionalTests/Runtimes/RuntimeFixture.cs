@@ -91,6 +91,7 @@ internal sealed class RuntimeFixture : IAsyncDisposable
         foreach (var runtime in _all) runtime.Dispose();
         var left = Processes;
         Directory.Delete(Data, recursive: true);
+        Cgroups.Detect(Installation).Dissolve();
         Assert.Equal(0, left);
     }
 
