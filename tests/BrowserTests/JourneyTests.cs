@@ -58,7 +58,9 @@ public sealed class JourneyTests(ConsoleServer server)
         var address = Regex.Match(snippet, "http://[^'\" ]+/mcp").Value;
         await using var client = await McpClient.CreateAsync(new HttpClientTransport(new()
         {
-            Endpoint = new Uri(address), TransportMode = HttpTransportMode.StreamableHttp, AdditionalHeaders = new Dictionary<string, string> { ["Authorization"] = $"Bearer {token}" },
+            Endpoint = new Uri(address),
+            TransportMode = HttpTransportMode.StreamableHttp,
+            AdditionalHeaders = new Dictionary<string, string> { ["Authorization"] = $"Bearer {token}" },
         }), cancellationToken: TestContext.Current.CancellationToken);
         var tools = await client.ListToolsAsync(cancellationToken: TestContext.Current.CancellationToken);
         Assert.NotEmpty(tools);

@@ -82,7 +82,14 @@ internal sealed record Layout
 
     private static Layout Places(bool inside, WorkloadFolder folder, string deps, string app) => new()
     {
-        App = inside ? "/app" : app, Deps = inside ? "/deps" : deps, Home = inside ? "/home/mcp" : folder.Home, Tmp = inside ? "/tmp" : folder.Tmp,
-        Run = inside ? "/run/mcpcan" : folder.Run, Logs = inside ? "/run/mcpcan/logs" : folder.Logs, Bridge = "", Cache = "", Mounts = [],
+        App = inside ? "/app" : app,
+        Deps = inside ? "/deps" : deps,
+        Home = inside ? "/home/mcp" : folder.Home,
+        Tmp = inside ? "/tmp" : folder.Tmp,
+        Run = inside ? "/run/mcpcan" : folder.Run,
+        Logs = inside ? "/run/mcpcan/logs" : folder.Logs,
+        Bridge = "",
+        Cache = "",
+        Mounts = [],
     };
 }

@@ -25,9 +25,21 @@ public sealed partial class ProcessRuntime
         var socket = level == IsolationLevel.Sandbox ? $"{layout.Run}/bridge.sock" : _paths.Shorten(spec.InstanceId, Path.Combine(folder.Run, "bridge.sock"), "run/bridge.sock");
         var config = new
         {
-            listen = "unix:" + socket, command, workingDirectory = directory, environment = spec.Environment, processes = spec.Processes,
-            warmSpares = spec.Limits.WarmSpares, maxSessions = spec.Limits.Sessions, sessionIdleSeconds = spec.Limits.SessionIdleSeconds, startSeconds = spec.Limits.StartSeconds,
-            maxMessageBytes = _options.MaxMessageBytes, logDirectory = layout.Logs, run, firstLogNumber = firstLine, installationId = _options.InstallationId(), instanceId = spec.InstanceId,
+            listen = "unix:" + socket,
+            command,
+            workingDirectory = directory,
+            environment = spec.Environment,
+            processes = spec.Processes,
+            warmSpares = spec.Limits.WarmSpares,
+            maxSessions = spec.Limits.Sessions,
+            sessionIdleSeconds = spec.Limits.SessionIdleSeconds,
+            startSeconds = spec.Limits.StartSeconds,
+            maxMessageBytes = _options.MaxMessageBytes,
+            logDirectory = layout.Logs,
+            run,
+            firstLogNumber = firstLine,
+            installationId = _options.InstallationId(),
+            instanceId = spec.InstanceId,
         };
         var configFile = Path.Combine(folder.Run, "bridge.json");
         WorkloadFolder.WritePrivate(configFile, JsonSerializer.SerializeToUtf8Bytes(config, Web));
@@ -43,14 +55,29 @@ public sealed partial class ProcessRuntime
         var process = await _host.StartAsync(level, new SandboxRequest
         {
             Command = bridge.Command(layout.Bridge, Path.Combine(layout.Run, "bridge.json")),
-            Environment = environment, Directory = level == IsolationLevel.Sandbox ? "/" : folder.Home, Mounts = layout.Mounts, Limits = spec.Limits, Groups = groups, Output = folder.Output,
+            Environment = environment,
+            Directory = level == IsolationLevel.Sandbox ? "/" : folder.Home,
+            Mounts = layout.Mounts,
+            Limits = spec.Limits,
+            Groups = groups,
+            Output = folder.Output,
         }, Path.Combine(folder.Root, "order.json"));
         Keep(spec.InstanceId, run, process);
         var state = new WorkloadState
         {
-            InstallationId = _options.InstallationId(), InstanceId = spec.InstanceId, Generation = spec.Generation, Run = run, Address = "unix:" + Address(folder, spec.InstanceId),
-            Isolation = level, LimitsInForce = Sandbox.InForce(spec.Limits, _host.Groups), StartedAt = _time.GetUtcNow(), Boot = WorkloadFolder.Boot,
-            Leader = ProcessTable.Reference(process.Id) ?? new ProcessRef(process.Id, -1), Groups = groups, Program = spec.Command[0], MemoryBytes = spec.Limits.MemoryBytes,
+            InstallationId = _options.InstallationId(),
+            InstanceId = spec.InstanceId,
+            Generation = spec.Generation,
+            Run = run,
+            Address = "unix:" + Address(folder, spec.InstanceId),
+            Isolation = level,
+            LimitsInForce = Sandbox.InForce(spec.Limits, _host.Groups),
+            StartedAt = _time.GetUtcNow(),
+            Boot = WorkloadFolder.Boot,
+            Leader = ProcessTable.Reference(process.Id) ?? new ProcessRef(process.Id, -1),
+            Groups = groups,
+            Program = spec.Command[0],
+            MemoryBytes = spec.Limits.MemoryBytes,
         };
         folder.Save(state);
         try

@@ -29,7 +29,13 @@ internal sealed record WorkloadState
 
     public WorkloadStatus Status => new()
     {
-        InstanceId = InstanceId, Generation = Generation, Address = Address, Run = Run, StartedAt = StartedAt, Isolation = Isolation, LimitsInForce = LimitsInForce,
+        InstanceId = InstanceId,
+        Generation = Generation,
+        Address = Address,
+        Run = Run,
+        StartedAt = StartedAt,
+        Isolation = Isolation,
+        LimitsInForce = LimitsInForce,
     };
 }
 

@@ -19,8 +19,21 @@ public abstract class AccessLogTests<TApp>(TApp app) : IClassFixture<TApp> where
 
     private AccessRecord Record(int number = 0) => new()
     {
-        Time = app.Clock.GetUtcNow(), InstanceId = _instance, TokenId = "t-1", ClientName = "cursor", ClientVersion = "1.0", ClientAddress = "10.0.0.7", Session = "abc",
-        HttpMethod = "POST", Method = "tools/call", Target = $"tool{number}", Status = 200, DurationMs = 12.5, RequestBytes = 100, ResponseBytes = 2000, TraceId = "0af7",
+        Time = app.Clock.GetUtcNow(),
+        InstanceId = _instance,
+        TokenId = "t-1",
+        ClientName = "cursor",
+        ClientVersion = "1.0",
+        ClientAddress = "10.0.0.7",
+        Session = "abc",
+        HttpMethod = "POST",
+        Method = "tools/call",
+        Target = $"tool{number}",
+        Status = 200,
+        DurationMs = 12.5,
+        RequestBytes = 100,
+        ResponseBytes = 2000,
+        TraceId = "0af7",
     };
 
     private async Task WriteAsync(params AccessRecord[] records)

@@ -10,7 +10,11 @@ public sealed class PackagePlanTests
         new Instance { Id = "i-1", Name = "a", Slug = "a", Mode = "managed", Source = new PackageCodeSource("p-1", Install: own) },
         (new PackageVersion
         {
-            PackageId = "p-1", Version = 1, FileName = "a.zip", Sha256 = "00", Detected = new DetectedProject("node", "", detected, ["node", "dist/i.js"], [], [], build),
+            PackageId = "p-1",
+            Version = 1,
+            FileName = "a.zip",
+            Sha256 = "00",
+            Detected = new DetectedProject("node", "", detected, ["node", "dist/i.js"], [], [], build),
         }, "/archive"),
         new Dictionary<string, string>(), IsolationLevel.None, new Dictionary<string, string?>()).Install;
 

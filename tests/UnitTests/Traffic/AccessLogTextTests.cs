@@ -30,8 +30,20 @@ public sealed class AccessLogTextTests
         var huge = new string('x', 100_000) + "\n";
         var clean = AccessLogText.Clean(new AccessRecord
         {
-            Time = default, InstanceId = huge, TokenId = huge, ClientName = huge, ClientVersion = huge, ClientAddress = huge, Session = huge, HttpMethod = huge,
-            Method = huge, Target = huge, Status = 200, Error = huge, DurationMs = double.NaN, TraceId = huge,
+            Time = default,
+            InstanceId = huge,
+            TokenId = huge,
+            ClientName = huge,
+            ClientVersion = huge,
+            ClientAddress = huge,
+            Session = huge,
+            HttpMethod = huge,
+            Method = huge,
+            Target = huge,
+            Status = 200,
+            Error = huge,
+            DurationMs = double.NaN,
+            TraceId = huge,
         });
 
         Assert.All(typeof(AccessRecord).GetProperties().Where(p => p.PropertyType == typeof(string)), p => Assert.InRange(((string)p.GetValue(clean)!).Length, 1, 500));

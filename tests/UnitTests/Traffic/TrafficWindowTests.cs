@@ -13,7 +13,12 @@ public sealed class TrafficWindowTests
 
     private void Call(double milliseconds = 5, int status = 200, int? error = null, string http = "POST", TimeSpan ago = default) => _window.Add(new AccessRecord
     {
-        Time = _time.GetUtcNow() - ago, InstanceId = "i-1", HttpMethod = http, Status = status, ErrorCode = error, DurationMs = milliseconds,
+        Time = _time.GetUtcNow() - ago,
+        InstanceId = "i-1",
+        HttpMethod = http,
+        Status = status,
+        ErrorCode = error,
+        DurationMs = milliseconds,
     });
 
     [Fact]

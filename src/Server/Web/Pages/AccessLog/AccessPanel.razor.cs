@@ -14,7 +14,10 @@ public sealed partial class AccessPanel : IDisposable
     private const int PerPage = 100;
     private static readonly Dictionary<string, TimeSpan> Ranges = new()
     {
-        ["1h"] = TimeSpan.FromHours(1), ["24h"] = TimeSpan.FromDays(1), ["7d"] = TimeSpan.FromDays(7), ["30d"] = TimeSpan.FromDays(30),
+        ["1h"] = TimeSpan.FromHours(1),
+        ["24h"] = TimeSpan.FromDays(1),
+        ["7d"] = TimeSpan.FromDays(7),
+        ["30d"] = TimeSpan.FromDays(30),
     };
 
     private List<AccessLogView>? _entries;

@@ -95,6 +95,11 @@ public sealed class RunSettings
 
     public WorkloadLimits ToLimits(WorkloadLimits rest) => rest with
     {
-        MemoryBytes = (long)MemoryMiB << 20, Cpus = Cpus, Sessions = Sessions, SessionIdleSeconds = IdleMinutes * 60, StartSeconds = StartSeconds, WarmSpares = WarmSpares,
+        MemoryBytes = (long)MemoryMiB << 20,
+        Cpus = Cpus,
+        Sessions = Sessions,
+        SessionIdleSeconds = IdleMinutes * 60,
+        StartSeconds = StartSeconds,
+        WarmSpares = WarmSpares,
     };
 }
