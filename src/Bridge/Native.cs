@@ -6,7 +6,7 @@ namespace McpCan.Bridge;
 /// <summary>The system calls that .NET does not offer.</summary>
 static unsafe partial class Native
 {
-    public const int SigTerm = 15, SigKill = 9, NoHang = 1;
+    public const int SigTerm = 15, SigKill = 9, SigChild = 17, NoHang = 1;
     public const int SetChildSubreaper = 36;
     const int SetSigMask = 0x08, SetSigDefault = 0x04, SetSid = 0x80;
     const int UnixFamily = 1, StreamSocket = 1, CloseOnExec = 0x80000; // the same number for sockets and pipes
@@ -17,6 +17,17 @@ static unsafe partial class Native
     public static partial int Kill(int pid, int signal);
     [LibraryImport("libc", EntryPoint = "waitpid")]
     public static partial int WaitPid(int pid, out int status, int options);
+    /// <summary>Blocks until some child has ended, and leaves its exit to be collected. Below zero when there is no child.</summary>
+    public static unsafe int AwaitAnyExit()
+    {
+        const int All = 0, Exited = 4, Leave = 0x1000000;
+        var info = stackalloc byte[128];
+        return waitid(All, 0, info, Exited | Leave);
+    }
+    [LibraryImport("libc")]
+    private static unsafe partial int waitid(int type, int id, byte* info, int options);
+    [LibraryImport("libc", EntryPoint = "signal")]
+    public static partial nint SetSignal(int signal, nint handler);
     [LibraryImport("libc", EntryPoint = "umask")]
     public static partial uint UMask(uint mask);
     [LibraryImport("libc", EntryPoint = "socketpair")]

@@ -1,26 +1,22 @@
-using System.Runtime.InteropServices;
-
 namespace McpCan.Bridge;
 
 /// <summary>
-/// Collects the exit of every child, also of orphans that the kernel hands to us as subreaper. The only place that
-/// waits for processes; <see cref="System.Diagnostics.Process"/> is used nowhere in this program.
+/// Collects the exit of every child, also of orphans that the kernel hands to us as subreaper or as first process of a
+/// pid namespace. The only place that waits for processes; <see cref="System.Diagnostics.Process"/> is used nowhere in this
+/// program. A thread waits, not a handler of SIGCHLD: as first process .NET's own handler would collect the exits before ours.
 /// </summary>
 sealed class Reaper : IDisposable
 {
     readonly Lock gate = new();
     readonly Dictionary<int, TaskCompletionSource<int>> waiting = [];
-    readonly PosixSignalRegistration registration;
+    readonly SemaphoreSlim spawned = new(0);
+    volatile bool disposed;
 
     public Reaper()
     {
         if (!OperatingSystem.IsLinux()) throw new PlatformNotSupportedException("mcpcan-bridge needs Linux");
         Native.ProcessControl(Native.SetChildSubreaper, 1, 0, 0, 0);
-        registration = PosixSignalRegistration.Create(PosixSignal.SIGCHLD, context =>
-        {
-            context.Cancel = true;
-            Collect();
-        });
+        new Thread(Run) { IsBackground = true, Name = "reaper" }.Start();
     }
 
     /// <summary>Starts a process; the task gives its wait status.</summary>
@@ -28,10 +24,22 @@ sealed class Reaper : IDisposable
     {
         lock (gate)
         {
+            Native.SetSignal(Native.SigChild, 0);
             var pid = spawn();
             var exited = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
             waiting[pid] = exited;
+            spawned.Release();
             return (pid, exited.Task);
+        }
+    }
+
+    void Run()
+    {
+        while (!disposed)
+        {
+            // Without a child there is no orphan either: the next one comes by a start.
+            if (Native.AwaitAnyExit() < 0) spawned.Wait(TimeSpan.FromSeconds(1));
+            Collect();
         }
     }
 
@@ -46,5 +54,5 @@ sealed class Reaper : IDisposable
         }
     }
 
-    public void Dispose() => registration.Dispose();
+    public void Dispose() => disposed = true;
 }
