@@ -34,6 +34,7 @@ public sealed partial class ConsoleServer : IAsyncLifetime
         var program = Path.Combine(Root, "artifacts", "server", "mcpcan");
         if (!File.Exists(program)) await RunAsync(Path.Combine(Root, "script", "build"));
         Url = $"http://127.0.0.1:{FreePort()}";
+        Api.BaseAddress = new Uri($"{Url}/api/v1/");
         _process = Start(program, "serve", "--port", new Uri(Url).Port.ToString(System.Globalization.CultureInfo.InvariantCulture), "--data", _data);
         _process.OutputDataReceived += Note;
         _process.ErrorDataReceived += Note;
@@ -45,7 +46,6 @@ public sealed partial class ConsoleServer : IAsyncLifetime
         _playwright = await Playwright.CreateAsync();
         Chromium = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = Environment.GetEnvironmentVariable("MCPCAN_TEST_CHROMIUM") ?? "/usr/bin/chromium", Args = Flags });
         await SetUpAsync();
-        Api.BaseAddress = new Uri($"{Url}/api/v1/");
         Api.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await RunAsync(program, "api-key", "create", "--name", "tests", "--role", "admin", "--data", _data)).Trim());
     }
 

@@ -41,6 +41,7 @@ public sealed class JourneyTests(ConsoleServer server)
         await visit.ShootAsync("token-once");
         await visit.CheckAccessibilityAsync();
         await dialog.GetByRole(AriaRole.Button, new() { Name = "Copy the value" }).ClickAsync();
+        await Expect(dialog.GetByRole(AriaRole.Status).First).ToHaveTextAsync("Copied");
         var token = await page.EvaluateAsync<string>("() => navigator.clipboard.readText()");
         Assert.Matches("^mct_[A-Za-z0-9_-]{43}$", token);
         await dialog.GetByRole(AriaRole.Tab, new() { Name = "curl" }).ClickAsync();

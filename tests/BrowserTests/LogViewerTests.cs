@@ -74,7 +74,6 @@ public sealed class LogViewerTests(ConsoleServer server)
             async () => {
               const host = document.querySelector(".logs"), viewer = host.logs, scroll = host.querySelector("[data-log=scroll]");
               const frame = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
-              const { Buffer } = await import("./js/logs/buffer.js");
               const put = (from, to) => { for (let n = from; n <= to; n++) viewer.takeForTest({ n, t: "2026-01-01T00:00:00Z", level: "info", stream: "stderr", msg: "line " + n }); };
               put(101, 50000); await frame();
               scroll.scrollTop = scroll.scrollHeight - scroll.clientHeight - 4000; await frame();
@@ -95,7 +94,15 @@ public sealed class LogViewerTests(ConsoleServer server)
         await Expect(page.Locator("[data-log=facts]")).ToContainTextAsync("50,000 lines held");
     }
 
-    private sealed record Held(string Before, string After, bool Follow, int Lines, int Rows, string Pill);
+    private sealed class Held
+    {
+        public string Before { get; set; } = "";
+        public string After { get; set; } = "";
+        public bool Follow { get; set; }
+        public int Lines { get; set; }
+        public int Rows { get; set; }
+        public string Pill { get; set; } = "";
+    }
 
     private async Task<Visit> OpenAsync(string log)
     {
