@@ -34,7 +34,7 @@ public sealed class JourneyTests(ConsoleServer server)
 
         // The token, once: neither Esc nor a click outside closes it.
         var dialog = page.GetByRole(AriaRole.Dialog);
-        await Expect(dialog).ToContainTextAsync("It is shown only now.");
+        await Expect(dialog).ToContainTextAsync("shown only now.");
         await page.Keyboard.PressAsync("Escape");
         await page.Mouse.ClickAsync(5, 500);
         await Expect(dialog.GetByRole(AriaRole.Button, new() { Name = "Continue" })).ToBeDisabledAsync();
