@@ -11,7 +11,9 @@ import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
 const root = resolve(import.meta.dirname, '../..');
-const program = join(root, 'mcpcan');
+// What script/build made, and not ./mcpcan: that would build in the middle of a test when a source changes.
+const program = join(root, 'artifacts/server/mcpcan');
+const env = { MCPCAN_BRIDGE_PATH: join(root, 'artifacts/bridge/mcpcan-bridge'), ...process.env };
 
 export class Product {
   static async start() {
@@ -25,14 +27,14 @@ export class Product {
     product.port = await freePort();
     product.url = `http://127.0.0.1:${product.port}`;
     await product.serve();
-    product.key = execFileSync(program, ['api-key', 'create', '--name', 'tests', '--role', 'admin', '--data', product.data], { encoding: 'utf8' }).trim();
+    product.key = execFileSync(program, ['api-key', 'create', '--name', 'tests', '--role', 'admin', '--data', product.data], { encoding: 'utf8', env }).trim();
     return product;
   }
 
   /** Starts the server on the same data folder and port, and waits until it is ready. */
   async serve() {
     const log = openSync(join(this.data, 'server.out'), 'a');
-    this.process = spawn(program, ['serve', '--port', String(this.port), '--data', this.data], { stdio: ['ignore', log, log] });
+    this.process = spawn(program, ['serve', '--port', String(this.port), '--data', this.data], { stdio: ['ignore', log, log], env });
     closeSync(log);
     this.exited = new Promise(done => this.process.once('exit', (code, signal) => done({ code, signal })));
     await until(`MCPCAN is ready (log: ${this.data}/server.out)`, 60, async () => {

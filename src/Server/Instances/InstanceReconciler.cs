@@ -110,7 +110,8 @@ internal sealed partial class InstanceReconciler(WorkerServices services, Worklo
     {
         if (!await shutdown.AsksForEndAsync() || services.Environments.Find(EnvironmentMap.Local) is not { } runtime) return;
         foreach (var worker in _workers.Values) worker.Leave();
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        // More than the runtime takes to ask, terminate and kill: cut off earlier, it would leave processes behind.
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(15));
         try
         {
             var workloads = await runtime.ListAsync(limit.Token);
