@@ -23,7 +23,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private Instance _instance = null!;
     private WorkloadStatus? _run = adopted;
     private Task<WorkloadExit?>? _exit;
-    private bool _probeSoon = adopted is not null;
+    private bool _probeSoon;
     private bool _isNewlyAdopted = adopted is not null;
     private int _probeFailures;
     // Of the generation that is tried now:
@@ -121,6 +121,8 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         if (_isNewlyAdopted)
         {
             _isNewlyAdopted = false;
+            // One that was seen running waits for its turn: a probe costs a session, and often a process.
+            _probeSoon |= _instance.Status.State != InstanceStates.Running;
             await services.Changes.NoteAsync(id, "adopted", $"Run {run.Run} was still there.", cancellationToken);
         }
         var healthy = _instance.Status.State == InstanceStates.Running;

@@ -3,7 +3,9 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using McpCan.Server.Runtimes;
 using McpCan.Tests;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace McpCan.FunctionalTests;
 
@@ -115,6 +117,22 @@ public abstract class InstanceRunTests<TApp>(TApp app) : IClassFixture<TApp> whe
         await PostAsync($"instances/{Id(made)}/stop");
 
         await BecomesAsync(Id(made), "Stopped");
+        await DeleteAsync(Id(made));
+    }
+
+    [Fact]
+    public async Task WorkloadThatVanishes_IsStartedAgain()
+    {
+        var made = await CreateAsync(TinyServers.Echo);
+        await BecomesAsync(Id(made), "Running");
+
+        await app.Services.GetRequiredService<IRuntime>().StopAsync(Id(made), Cancel);
+
+        await Eventually.HoldsAsync(async () => (await GetAsync(Id(made))).GetProperty("status").GetProperty("restarts").GetInt32() == 1);
+        var again = await BecomesAsync(Id(made), "Running");
+        Assert.Equal("again", await (await ClientAsync(again)).CallAsync("echo", new { text = "again" }));
+        var events = await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{Id(made)}/events", Cancel);
+        Assert.Equal(["running", "crashed", "running", "created"], events.GetProperty("items").EnumerateArray().Select(e => e.GetProperty("kind").GetString()));
         await DeleteAsync(Id(made));
     }
 
