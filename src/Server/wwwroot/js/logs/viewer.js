@@ -221,10 +221,14 @@ class Viewer {
 
   #draw(row, entry, index) {
     row.element.hidden = !entry;
-    if (!entry) { row.key = ""; return; }
+    if (!entry) {
+      if (row.key !== "") { row.key = ""; row.line = null; row.msg.textContent = ""; row.more.hidden = true; row.more.textContent = ""; }
+      return;
+    }
     const { line, part, from, to } = entry;
+    const cut = line.text.length > (this.wrapped ? to : line.shown) && (!this.wrapped || this.#isLast(entry, index));
     row.element.style.transform = `translateY(${index * ROW}px)`;
-    const key = `${line.n}/${part}/${from}-${to}/${this.times}/${this.buffer.search?.source}${this.buffer.search?.flags}/${line === this.current}`;
+    const key = `${line.n}/${part}/${from}-${to}/${this.times}/${this.buffer.search?.source}${this.buffer.search?.flags}/${line === this.current}/${cut}`;
     if (row.key === key && row.line === line) return;
     row.key = key;
     row.line = line;
@@ -235,7 +239,6 @@ class Viewer {
     row.level.textContent = part === 0 ? (line.stream === "stdout" || line.stream === "stderr" ? line.level : line.stream) : "";
     row.level.title = part === 0 ? `${line.stream} · ${line.level}` : "";
     fill(row.msg, line.runs, from, to, this.buffer.search ? this.buffer.find(line) : null);
-    const cut = line.text.length > (this.wrapped ? to : line.shown) && (!this.wrapped || this.#isLast(entry, index));
     const json = part === 0 && /^\s*[{[].*[}\]]\s*$/.test(line.shown < 4096 ? line.text : "");
     row.more.hidden = !cut && !json;
     row.more.textContent = cut ? this.texts["show-all"].replace("{0}", this.#number(line.text.length)) : "{ }";
