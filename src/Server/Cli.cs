@@ -54,7 +54,15 @@ internal static class Cli
         app.Services.GetRequiredService<DataFolder>().Lock();
         CheckPort(options);
         await app.Services.GetRequiredService<DatabaseStart>().PrepareAsync(CancellationToken.None);
-        await app.RunAsync();
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // Ctrl-C while it starts: what runs already is stopped like at any other time.
+        }
+        await app.WaitForShutdownAsync();
     }
 
     /// <summary>Before anything else starts: a server without its port must not touch what another one runs.</summary>
