@@ -177,7 +177,7 @@ class Viewer {
   #resize() {
     const scroll = this.part.scroll;
     this.cell ??= this.part.probe.getBoundingClientRect().width / 20 || 7.2;
-    const columns = this.wrapped ? Math.max(20, Math.floor((scroll.clientWidth - this.#gutter() - 60) / this.cell)) : 0;
+    const columns = this.wrapped ? Math.max(20, Math.floor((scroll.clientWidth - this.#gutter() - 160) / this.cell)) : 0;
     if (columns !== this.buffer.columns) { this.buffer.columns = columns; this.#rebuild(); }
     this.dirty = true;
   }
