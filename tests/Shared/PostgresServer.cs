@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using Npgsql;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(McpCan.Tests.PostgresRun))]
 
 namespace McpCan.Tests;
 
@@ -25,7 +28,7 @@ public sealed class PostgresServer
         if (IsRoot) Run("install", "-d", "-o", "postgres", "-m", "700", _folder);
         else Directory.CreateDirectory(_folder);
         Postgres("initdb", "-D", Data(_folder), "-N", "-A", "trust", "-U", "postgres");
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => Remove(_folder);
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Remove(_folder); // only where no assembly fixture ended it before
         Postgres("pg_ctl", "-D", Data(_folder), "-w", "-l", Path.Combine(_folder, "log"), "start", "-o",
             $"-c listen_addresses= -c unix_socket_directories={_folder} -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300");
     }
@@ -44,6 +47,12 @@ public sealed class PostgresServer
         return server.Connection(name);
     }
 
+    /// <summary>Stops the server and removes its files, when one was started.</summary>
+    internal static void End()
+    {
+        if (Shared.IsValueCreated) Shared.Value.Remove(Shared.Value._folder);
+    }
+
     private string Connection(string database) => $"Host={_folder};Username=postgres;Database={database};Maximum Pool Size=20";
 
     private static string Data(string folder) => Path.Combine(folder, "data");
@@ -56,6 +65,7 @@ public sealed class PostgresServer
 
     private void Remove(string folder)
     {
+        if (!Directory.Exists(folder)) return;
         try
         {
             Postgres("pg_ctl", "-D", Data(folder), "-m", "immediate", "stop");
@@ -64,7 +74,7 @@ public sealed class PostgresServer
         {
             // it does not run
         }
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        Directory.Delete(folder, recursive: true);
     }
 
     private void Postgres(string program, params string[] arguments)
@@ -82,4 +92,10 @@ public sealed class PostgresServer
         process.WaitForExit();
         if (process.ExitCode != 0) throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
     }
+}
+
+/// <summary>Ends PostgreSQL while the test run still goes on: hundreds of databases take longer to remove than a process has to exit.</summary>
+public sealed class PostgresRun : IDisposable
+{
+    public void Dispose() => PostgresServer.End();
 }
