@@ -15,13 +15,22 @@ internal static class InstanceLook
         return text.ToUpperInvariant();
     }
 
-    /// <summary>What runs, in one line: package, or the command as typed.</summary>
+    private const int Longest = 160;
+
+    /// <summary>What runs, in one short line: package, or the command as typed; the configuration shows all of it.</summary>
     public static string Source(InstanceSource? source, IReadOnlyDictionary<string, string>? packages = null) => source switch
     {
-        CommandSource c => CommandText.Join([c.Command, .. c.Args ?? []]),
+        CommandSource c => Command([c.Command, .. c.Args ?? []]),
         PackageCodeSource p => $"{packages?.GetValueOrDefault(p.PackageId) ?? p.PackageId}{(p.Version is { } v ? $" v{v}" : "")}",
         _ => "",
     };
+
+    /// <summary>A command on one line, cut where it is a whole program.</summary>
+    public static string Command(IEnumerable<string> arguments)
+    {
+        var line = CommandText.Join(arguments).ReplaceLineEndings(" ");
+        return line.Length > Longest ? line[..Longest] + "…" : line;
+    }
 
     public static bool IsUp(Instance instance) => instance.Status.State is InstanceStates.Running or InstanceStates.Degraded or InstanceStates.Starting;
 
