@@ -15,7 +15,9 @@ internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host,
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _busy = new();
 
     /// <summary>Folder with what was installed as the workload sees it, and on this machine.</summary>
-    public sealed record Result(string? Cache)
+    /// <param name="Cache">Where it was installed; shared by all workloads with the same key.</param>
+    /// <param name="Own">The workload's own copy of the dependencies, which it may write to; null where it uses the shared ones.</param>
+    public sealed record Result(string? Cache, string? Own = null)
     {
         public string? Deps => Cache is null ? null : Path.Combine(Cache, "deps");
     }
@@ -72,6 +74,24 @@ internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host,
         if (installed.Cache is null) Unpack(package, folder.App, cancellationToken);
         else Copy(Path.Combine(installed.Cache, "app"), folder.App, cancellationToken);
         File.WriteAllText(folder.AppMark, mark);
+    }
+
+    /// <summary>
+    /// Gives an npx server a copy of its own: under npx servers may write beside their code (server-memory keeps its data there),
+    /// and what one writes no other may see. Only in the sandbox, where the copy stands in the same place as the original.
+    /// </summary>
+    public static Result PlaceDeps(WorkloadSpec spec, WorkloadFolder folder, Result installed, IsolationLevel level, CancellationToken cancellationToken)
+    {
+        if (installed.Deps is not { } deps || spec.Install?.Kind != "npx" || level != IsolationLevel.Sandbox) return installed;
+        var mark = Path.GetFileName(installed.Cache);
+        if (!File.Exists(folder.DepsMark) || File.ReadAllText(folder.DepsMark) != mark || !Directory.Exists(folder.Deps))
+        {
+            File.Delete(folder.DepsMark);
+            WorkloadFolder.Delete(folder.Deps);
+            Copy(deps, folder.Deps, cancellationToken);
+            File.WriteAllText(folder.DepsMark, mark);
+        }
+        return installed with { Own = folder.Deps };
     }
 
     /// <summary>The name that <c>{bin}</c> stands for; what was installed is not trusted, so it is only ever a name.</summary>

@@ -15,17 +15,17 @@ internal sealed record Layout
     public bool Install { get; init; }
     public bool HasApp { get; init; }
 
-    public static Layout ForRun(IsolationLevel level, WorkloadFolder folder, string? deps, string bridge, bool hasApp)
+    public static Layout ForRun(IsolationLevel level, WorkloadFolder folder, Installer.Result installed, string bridge, bool hasApp)
     {
         var inside = level == IsolationLevel.Sandbox;
-        var layout = Places(inside, folder, deps ?? "/deps", folder.App) with { Bridge = inside ? "/opt/mcpcan" : bridge, HasApp = hasApp };
+        var layout = Places(inside, folder, installed.Deps ?? "/deps", folder.App) with { Bridge = inside ? "/opt/mcpcan" : bridge, HasApp = hasApp };
         layout.Mounts.AddRange(
         [
             new(folder.Home, layout.Home, true), new(folder.Tmp, layout.Tmp, true), new(folder.Run, layout.Run, true), new(folder.Logs, layout.Logs, true),
             new(bridge, layout.Bridge),
         ]);
         if (hasApp) layout.Mounts.Add(new(folder.App, layout.App, true));
-        if (deps is not null) layout.Mounts.Add(new(deps, layout.Deps));
+        if (installed.Deps is { } deps) layout.Mounts.Add(new(installed.Own ?? deps, layout.Deps, installed.Own is not null));
         return layout;
     }
 

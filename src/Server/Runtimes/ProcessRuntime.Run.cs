@@ -8,17 +8,17 @@ public sealed partial class ProcessRuntime
 {
     private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web);
 
-    private async Task<WorkloadStatus> StartAsync(WorkloadSpec spec, WorkloadFolder folder, IsolationLevel level, string? deps, int run, long firstLine, CancellationToken cancellationToken)
+    private async Task<WorkloadStatus> StartAsync(WorkloadSpec spec, WorkloadFolder folder, IsolationLevel level, Installer.Result installed, int run, long firstLine, CancellationToken cancellationToken)
     {
         // 1. What the workload sees, and its command with all placeholders filled.
         var bridge = BridgeProgram.Find(_options.BridgePath) ?? throw new IOException("The bridge program is missing. Build it with ./run, or name it in MCPCAN_BRIDGE_PATH.");
-        var layout = Layout.ForRun(level, folder, deps, bridge.Folder, spec.Package is not null);
+        var layout = Layout.ForRun(level, folder, installed, bridge.Folder, spec.Package is not null);
         if (bridge.DotNet is { } dotnet && !HostTools.InSystem(dotnet)) layout.Mounts.Add(new(dotnet, dotnet));
         var (tools, _) = await _tools.InterpretersAsync();
         var directory = layout.Directory(spec.WorkingDirectory);
         if (spec.Package is null) MakeHome(folder.Home, spec.WorkingDirectory);
         var command = spec.Command.Select(layout.Fill).ToArray();
-        if (command is [CommandPlans.Bin, ..]) command[0] = $"{layout.Deps}/node_modules/.bin/{Installer.NpxProgram(deps ?? throw new IOException("Nothing was installed."))}";
+        if (command is [CommandPlans.Bin, ..]) command[0] = $"{layout.Deps}/node_modules/.bin/{Installer.NpxProgram(installed.Deps ?? throw new IOException("Nothing was installed."))}";
         if (HostTools.Extra(command[0]) is { } extra) layout.Mounts.Add(new(extra.Host, extra.Inside));
 
         // 2. The bridge's configuration. It holds secrets: for its owner only, and gone once the bridge has read it.

@@ -75,9 +75,10 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
             var installed = await _installer.EnsureAsync(spec, folder, level, () => log = new InstallLog(files.Install(run), first, _time), phase, cancellationToken);
             phase.Report("start");
             Installer.PlaceApp(spec, folder, installed, cancellationToken);
+            installed = Installer.PlaceDeps(spec, folder, installed, level, cancellationToken);
             WorkloadFolder.Delete(folder.Tmp); // of the install phase
             folder.Make();
-            return await StartAsync(spec, folder, level, installed.Deps, run, log?.Next ?? first, cancellationToken);
+            return await StartAsync(spec, folder, level, installed, run, log?.Next ?? first, cancellationToken);
         }
         catch (WorkloadFailedException e)
         {

@@ -58,6 +58,10 @@ internal sealed class WorkloadFolder(string root)
     public string Output => Path.Combine(Root, "output.txt");
     /// <summary>Names the package and install result that <see cref="App"/> was made from.</summary>
     public string AppMark => Path.Combine(Root, "app.txt");
+    /// <summary>Copy of the dependencies that an npx server may write to.</summary>
+    public string Deps => Path.Combine(Root, "deps");
+    /// <summary>Names the install result that <see cref="Deps"/> was made from.</summary>
+    public string DepsMark => Path.Combine(Root, "deps.txt");
     /// <summary>
     /// Second name of the bridge's socket. The workload can replace the one in <see cref="Run"/>, for example by a link to another
     /// workload's socket; this one it cannot reach.
