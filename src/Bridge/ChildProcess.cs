@@ -1,12 +1,13 @@
 using System.Net.Sockets;
 using McpCan.Protocol.Sessions;
+using McpCan.Protocol.Links;
 using McpCan.Protocol.Stdio;
 using Microsoft.Win32.SafeHandles;
 
 namespace McpCan.Bridge;
 
 /// <summary>One server process, its pipes, and its end with all that it started.</summary>
-sealed class ChildProcess : IServerProcess, IDisposable
+sealed class ChildProcess : IServerConnection, IDisposable
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
@@ -43,16 +44,18 @@ sealed class ChildProcess : IServerProcess, IDisposable
         stderrClosed = host.Stderr.Add(stderr, OnStderr);
         input = new Socket(new SafeSocketHandle(ourInput, ownsHandle: true));
         output = new Socket(new SafeSocketHandle(ourOutput, ownsHandle: true));
-        Link = new(new NetworkStream(input), new NetworkStream(output), host.Config.MaxMessageBytes) { Noise = host.Log.Noise };
+        link = new(new NetworkStream(input), new NetworkStream(output), host.Config.MaxMessageBytes) { Noise = host.Log.Noise };
         Ended = Task.Run(async () =>
         {
             var watch = WatchExit();
-            await Link.RunAsync(Explain, CancellationToken.None);
+            await link.RunAsync(Explain, CancellationToken.None);
             await watch;
         });
     }
 
-    public StdioLink Link { get; }
+    readonly StdioLink link;
+
+    public ServerLink Link => link;
 
     /// <summary>Ends when nothing of the process is left.</summary>
     public Task Ended { get; }

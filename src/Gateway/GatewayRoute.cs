@@ -11,6 +11,14 @@ public sealed record GatewayRoute
     public required string Name { get; init; }
     /// <summary>The workload that serves the instance now, or null when none does.</summary>
     public GatewayUpstream? Upstream { get; init; }
+    /// <summary>Proxy mode: the remote server; null in every other mode.</summary>
+    public GatewayRemote? Remote { get; init; }
+    /// <summary>Virtual server: what it offers of which instances; null for every other instance.</summary>
+    public VirtualOffer? Virtual { get; init; }
+    /// <summary>Limits on all of the instance's traffic, whoever calls.</summary>
+    public TrafficLimits Limits { get; init; } = TrafficLimits.None;
+    /// <summary>Whether payloads are kept with the access records, and how much of them. Null (the default): none.</summary>
+    public PayloadCapture? Capture { get; init; }
     /// <summary>One sentence that says why <see cref="Upstream"/> is null, shown to clients (no secrets, no addresses).</summary>
     public string? UnavailableReason { get; init; }
     /// <summary>Whether a token must be presented. Closed by default.</summary>

@@ -22,7 +22,8 @@ public interface ITokenVerifier
 /// <param name="TokenId">Id of the token, when it is known and valid here; null when refused.</param>
 /// <param name="Principal">Stable name of who calls, sealed into sessions (for example <c>token:t-…</c>).</param>
 /// <param name="Refusal">Why it was refused; for the access record only, clients always get the same text.</param>
-public readonly record struct TokenVerdict(string? TokenId, string? Principal, TokenRefusal Refusal)
+/// <param name="Policy">What the token may do; null when it is bound by nothing but its instances.</param>
+public readonly record struct TokenVerdict(string? TokenId, string? Principal, TokenRefusal Refusal, AccessPolicy? Policy = null)
 {
     /// <summary>A refusal.</summary>
     public static TokenVerdict Refused(TokenRefusal why) => new(null, null, why);
@@ -43,6 +44,8 @@ public enum TokenRefusal
     Disabled,
     /// <summary>It is not for this instance.</summary>
     Foreign,
+    /// <summary>It may not be used from the client's address.</summary>
+    Address,
 }
 
 /// <summary>Takes finished exchanges. Never blocks; what cannot be taken is counted.</summary>
@@ -89,4 +92,12 @@ public sealed record AccessRecord
     public long ResponseBytes { get; init; }
     /// <summary>W3C trace id, shown to the client in errors.</summary>
     public string? TraceId { get; init; }
+    /// <summary><c>legacy</c> or <c>modern</c>, when the exchange shows it.</summary>
+    public string? Era { get; init; }
+    /// <summary>Milliseconds from arrival to the first byte of the answer's body; null when there was none.</summary>
+    public double? FirstByteMs { get; init; }
+    /// <summary>The request's body, redacted and cut, when the instance keeps payloads.</summary>
+    public string? RequestPayload { get; init; }
+    /// <summary>The response's body, redacted and cut, when the instance keeps payloads.</summary>
+    public string? ResponsePayload { get; init; }
 }

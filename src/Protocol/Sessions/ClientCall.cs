@@ -1,5 +1,5 @@
 using McpCan.Protocol.Messages;
-using McpCan.Protocol.Stdio;
+using McpCan.Protocol.Links;
 using Microsoft.AspNetCore.Http;
 
 namespace McpCan.Protocol.Sessions;

@@ -1,5 +1,5 @@
 using McpCan.Protocol.Messages;
-using McpCan.Protocol.Stdio;
+using McpCan.Protocol.Links;
 using Microsoft.AspNetCore.Http;
 
 namespace McpCan.Protocol.Sessions;
@@ -11,7 +11,7 @@ namespace McpCan.Protocol.Sessions;
 public sealed class McpSession : IServerMessages
 {
     readonly SessionOptions options;
-    readonly IServerProcess? own;
+    readonly IServerConnection? own;
     readonly SharedServer? shared;
     readonly ReplayBuffer replay;
     readonly List<ClientCall> calls = [];
@@ -50,7 +50,7 @@ public sealed class McpSession : IServerMessages
     internal long LastUsed { get; private set; }
     internal bool PrimesStreams => Revision >= McpRevision.R20251125;
 
-    StdioLink? Link => own?.Link ?? shared?.Link;
+    ServerLink? Link => own?.Link ?? shared?.Link;
 
     internal void Touch() => LastUsed = Environment.TickCount64;
 
@@ -131,24 +131,24 @@ public sealed class McpSession : IServerMessages
 
     // ---- server to client
 
-    ValueTask IServerMessages.OnServerMessage(StdioLink link, ReadOnlySpan<byte> message, in Envelope envelope)
+    ValueTask IServerMessages.OnServerMessage(ServerLink link, ReadOnlySpan<byte> message, in Envelope envelope, PendingCall? related)
     {
         Span<byte> space = stackalloc byte[20];
         if (envelope.Kind == MessageKind.Request)
         {
             long id;
             lock (Gate) serverRequests[id = ++lastServerRequest] = envelope.Id.Of(message).ToArray();
-            return SendRelated(new Splice(message, envelope.Id, Splice.Number(id, space)));
+            return SendRelated(new Splice(message, envelope.Id, Splice.Number(id, space)), related);
         }
         switch (envelope.Method)
         {
             case KnownMethod.Cancelled:
                 var ours = FindServerRequest(envelope.RequestId.Of(message));
-                return ours == 0 ? default : SendRelated(new Splice(message, envelope.RequestId, Splice.Number(ours, space)));
+                return ours == 0 ? default : SendRelated(new Splice(message, envelope.RequestId, Splice.Number(ours, space)), related);
             case KnownMethod.ListChanged or KnownMethod.ResourceUpdated:
                 return SendUnrelated(new Splice(message));
             default:
-                return SendRelated(new Splice(message));
+                return SendRelated(new Splice(message), related);
         }
     }
 
@@ -165,8 +165,9 @@ public sealed class McpSession : IServerMessages
     }
 
     // Legacy stdio does not say which request a message belongs to: the newest call is the best guess.
-    internal ValueTask SendRelated(Splice message)
+    internal ValueTask SendRelated(Splice message, PendingCall? related = null)
     {
+        if (related is ClientCall known) return known.Send(message);
         lock (Gate)
         {
             for (var i = calls.Count - 1; i >= 0; i--)
@@ -182,7 +183,7 @@ public sealed class McpSession : IServerMessages
         lock (Gate) return Listen.Add(message);
     }
 
-    void IServerMessages.OnLinkEnded(StdioLink link, string reason) => End(reason);
+    void IServerMessages.OnLinkEnded(ServerLink link, string reason) => End(reason);
 
     // ---- streams
 

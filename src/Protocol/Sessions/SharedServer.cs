@@ -1,6 +1,6 @@
 using System.Text;
 using McpCan.Protocol.Messages;
-using McpCan.Protocol.Stdio;
+using McpCan.Protocol.Links;
 
 namespace McpCan.Protocol.Sessions;
 
@@ -22,7 +22,7 @@ public sealed class SharedServer : IServerMessages
     McpRevision serverRevision;
 
     /// <summary>The link to the server, once it is initialised.</summary>
-    public StdioLink? Link { get; private set; }
+    public ServerLink? Link { get; private set; }
 
     /// <summary>Called when the server has gone.</summary>
     public Action<string>? Ended { get; init; }
@@ -40,7 +40,7 @@ public sealed class SharedServer : IServerMessages
     }
 
     /// <summary>Initialises a (new) server and renews the subscriptions. Throws <see cref="ServerUnavailableException"/>.</summary>
-    public async Task ConnectAsync(StdioLink link, CancellationToken cancellationToken)
+    public async Task ConnectAsync(ServerLink link, CancellationToken cancellationToken)
     {
         var call = new OwnCall();
         await link.SendRequestAsync(call, Initialize, EnvelopeReader.Read(Initialize));
@@ -128,7 +128,7 @@ public sealed class SharedServer : IServerMessages
         return call.FinishWith(result);
     }
 
-    ValueTask IServerMessages.OnServerMessage(StdioLink link, ReadOnlySpan<byte> message, in Envelope envelope)
+    ValueTask IServerMessages.OnServerMessage(ServerLink link, ReadOnlySpan<byte> message, in Envelope envelope, PendingCall? related)
     {
         if (envelope.Kind == MessageKind.Request)
         {
@@ -189,7 +189,7 @@ public sealed class SharedServer : IServerMessages
         return only;
     }
 
-    void IServerMessages.OnLinkEnded(StdioLink link, string reason)
+    void IServerMessages.OnLinkEnded(ServerLink link, string reason)
     {
         lock (gate)
         {

@@ -1,6 +1,6 @@
 using McpCan.Protocol.Messages;
 
-namespace McpCan.Protocol.Stdio;
+namespace McpCan.Protocol.Links;
 
 /// <summary>A request that was sent to a server and has not been answered yet.</summary>
 public abstract class PendingCall
@@ -21,9 +21,12 @@ public abstract class PendingCall
 /// <summary>Receives what a server sends of its own accord.</summary>
 public interface IServerMessages
 {
-    /// <summary>A request or a notification other than progress.</summary>
-    ValueTask OnServerMessage(StdioLink link, ReadOnlySpan<byte> message, in Envelope envelope);
+    /// <summary>
+    /// A request or a notification other than progress. <paramref name="related"/> is the call that it belongs to,
+    /// where the transport says so (the response stream of an HTTP POST); stdio does not.
+    /// </summary>
+    ValueTask OnServerMessage(ServerLink link, ReadOnlySpan<byte> message, in Envelope envelope, PendingCall? related);
 
     /// <summary>The link has ended; its pending calls are told next.</summary>
-    void OnLinkEnded(StdioLink link, string reason);
+    void OnLinkEnded(ServerLink link, string reason);
 }

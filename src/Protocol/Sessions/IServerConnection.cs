@@ -1,19 +1,19 @@
-using McpCan.Protocol.Stdio;
+using McpCan.Protocol.Links;
 
 namespace McpCan.Protocol.Sessions;
 
-/// <summary>A running stdio server.</summary>
-public interface IServerProcess
+/// <summary>A server that belongs to one session: a process, or a session of our own at a remote server.</summary>
+public interface IServerConnection
 {
-    /// <summary>The link over its standard input and output.</summary>
-    StdioLink Link { get; }
+    /// <summary>The way to it.</summary>
+    ServerLink Link { get; }
 
-    /// <summary>Ends it with everything that it started.</summary>
+    /// <summary>Ends it with everything that belongs to it.</summary>
     void Stop();
 }
 
-/// <summary>What serves a session: a process of its own, or one shared with others.</summary>
-public readonly record struct ServerLease(IServerProcess? Own, SharedServer? Shared);
+/// <summary>What serves a session: a server of its own, or one shared with others.</summary>
+public readonly record struct ServerLease(IServerConnection? Own, SharedServer? Shared);
 
 /// <summary>Gives each new session its server.</summary>
 public interface IServerSource
