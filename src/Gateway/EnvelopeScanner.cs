@@ -19,7 +19,7 @@ internal sealed class EnvelopeScanner
 
     private enum Place : byte { None, Root, Params, Meta, Client, Error, Result }
 
-    private enum Field : byte { None, Id, Method, Params, Target, Meta, Client, ClientName, ClientVersion, Error, Code, Result, IsError }
+    private enum Field : byte { None, Id, Method, Params, Target, Meta, Client, ClientName, ClientVersion, TraceParent, Version, Error, Code, Result, IsError }
 
     // The containers that are read lie directly inside each other; _depth > _level means: inside a value that is skipped.
     private readonly Place[] _places = new Place[5];
@@ -39,6 +39,10 @@ internal sealed class EnvelopeScanner
     public string? Target { get; private set; }
     public string? ClientName { get; private set; }
     public string? ClientVersion { get; private set; }
+    /// <summary>W3C trace context in <c>_meta</c> (SEP-414).</summary>
+    public string? TraceParent { get; private set; }
+    /// <summary>Whether <c>_meta</c> names a protocol version: the modern era.</summary>
+    public bool NamesVersion { get; private set; }
     /// <summary>The id as it was written, quotes included; null when there was none or it was too long.</summary>
     public byte[]? Id { get; private set; }
     public int? ErrorCode { get; private set; }
@@ -50,6 +54,7 @@ internal sealed class EnvelopeScanner
         (_level, _depth, _state, _field, _carried) = (0, 0, State.Structure, Field.None, 0);
         _expectKey = _isKey = _capture = _escape = _escapes = false;
         (Method, Target, ClientName, ClientVersion, Id, ErrorCode, IsResponse, IsToolError) = (null, null, null, null, null, null, false, false);
+        (TraceParent, NamesVersion) = (null, false);
     }
 
     public void Feed(in ReadOnlySequence<byte> data)
@@ -113,7 +118,7 @@ internal sealed class EnvelopeScanner
                 break;
             case (byte)'"' when _level > 0:
                 _isKey = _expectKey;
-                Begin(State.Text, _isKey || _field is Field.Id or Field.Method or Field.Target or Field.ClientName or Field.ClientVersion);
+                Begin(State.Text, _isKey || _field is Field.Id or Field.Method or Field.Target or Field.ClientName or Field.ClientVersion or Field.TraceParent);
                 break;
             case var _ when _level == 0:
                 _state = State.Over;
@@ -208,6 +213,7 @@ internal sealed class EnvelopeScanner
         {
             _field = _escapes ? FieldOf(Encoding.UTF8.GetBytes(Decode(text))) : FieldOf(text);
             if (_field is Field.Error or Field.Result) IsResponse = true;
+            else if (_field == Field.Version) NamesVersion = true;
             return;
         }
         switch (_field)
@@ -215,6 +221,7 @@ internal sealed class EnvelopeScanner
             case Field.Id: Id = text.Length < LongestToken ? [(byte)'"', .. text, (byte)'"'] : null; break;
             case Field.Method: Method = KnownMethod(text) ?? Decode(text); break;
             case Field.Target: Target = Decode(text); break;
+            case Field.TraceParent: TraceParent = text.Length <= 128 ? Decode(text) : null; break;
             case Field.ClientName: ClientName = Decode(text[..Math.Min(text.Length, 128)]); break;
             default: ClientVersion = Decode(text[..Math.Min(text.Length, 128)]); break;
         }
@@ -248,7 +255,13 @@ internal sealed class EnvelopeScanner
             _ when key.SequenceEqual("_meta"u8) => Field.Meta,
             _ => Field.None,
         },
-        Place.Meta => key.SequenceEqual("io.modelcontextprotocol/clientInfo"u8) ? Field.Client : Field.None,
+        Place.Meta => key switch
+        {
+            _ when key.SequenceEqual("traceparent"u8) => Field.TraceParent,
+            _ when key.SequenceEqual("io.modelcontextprotocol/clientInfo"u8) => Field.Client,
+            _ when key.SequenceEqual("io.modelcontextprotocol/protocolVersion"u8) => Field.Version,
+            _ => Field.None,
+        },
         Place.Client => key.SequenceEqual("name"u8) ? Field.ClientName : key.SequenceEqual("version"u8) ? Field.ClientVersion : Field.None,
         Place.Error => key.SequenceEqual("code"u8) ? Field.Code : Field.None,
         Place.Result => key.SequenceEqual("isError"u8) ? Field.IsError : Field.None,

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Net;
+using McpCan.Protocol;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
@@ -12,13 +12,13 @@ internal sealed class ExchangeRecorder(IAccessLog log, ITokenVerifier tokens, Ga
 
     public GatewayExchange Begin(HttpContext context, GatewayEndpoint endpoint)
     {
-        var activity = Activity.Current;
-        return new(context, endpoint, time.GetTimestamp(), time.GetUtcNow())
+        var exchange = new GatewayExchange(context, endpoint, time.GetTimestamp(), time.GetUtcNow())
         {
             Name = context.GetRouteValue("instance") as string ?? "",
-            TraceId = (activity?.TraceId ?? ActivityTraceId.CreateRandom()).ToHexString(),
-            TraceParent = activity?.Id,
+            Clock = time,
         };
+        ExchangeTrace.Begin(exchange);
+        return exchange;
     }
 
     public void Finish(GatewayExchange exchange)
@@ -33,6 +33,7 @@ internal sealed class ExchangeRecorder(IAccessLog log, ITokenVerifier tokens, Ga
         var address = Address(context.Connection.RemoteIpAddress);
         if (exchange.TokenId is { } tokenId) tokens.Used(tokenId, clientName, address);
         metrics.Finished(exchange, status, elapsed.TotalSeconds);
+        ExchangeTrace.Finish(exchange, status);
         log.Write(new AccessRecord
         {
             Time = exchange.Time,
@@ -52,7 +53,17 @@ internal sealed class ExchangeRecorder(IAccessLog log, ITokenVerifier tokens, Ga
             RequestBytes = exchange.RequestBytes,
             ResponseBytes = exchange.ResponseBytes,
             TraceId = exchange.TraceId,
+            Era = Era(exchange),
+            FirstByteMs = exchange.FirstByte == 0 ? null : time.GetElapsedTime(exchange.Started, exchange.FirstByte).TotalMilliseconds,
         });
+    }
+
+    /// <summary>The modern era names its version with every request, in the header and in <c>_meta</c>.</summary>
+    private static string? Era(GatewayExchange exchange)
+    {
+        var version = exchange.Context.Request.Headers["MCP-Protocol-Version"] is [{ } named] ? named : null;
+        if (exchange.Request.NamesVersion || McpRevisions.Parse(version) >= McpRevision.R20260728) return "modern";
+        return version is not null || exchange.Request.Method is not null || exchange.Ticket is not null || exchange.Endpoint != GatewayEndpoint.Mcp ? "legacy" : null;
     }
 
     private static string? Address(IPAddress? address) =>

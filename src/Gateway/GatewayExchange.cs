@@ -1,9 +1,20 @@
+using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 
 namespace McpCan.Gateway;
 
 /// <summary>The three addresses of an instance.</summary>
 internal enum GatewayEndpoint : byte { Mcp = 1, Sse = 2, Message = 3 }
+
+internal static class GatewayEndpoints
+{
+    public static string Name(this GatewayEndpoint endpoint) => endpoint switch
+    {
+        GatewayEndpoint.Mcp => "mcp",
+        GatewayEndpoint.Sse => "sse",
+        _ => "message",
+    };
+}
 
 /// <summary>Why the gateway itself ends an exchange.</summary>
 internal enum EndReason { None, TokenRefused, InstanceGone, Stopping }
@@ -32,13 +43,30 @@ internal sealed class GatewayExchange(HttpContext context, GatewayEndpoint endpo
 
     public EnvelopeScanner Request { get; } = new();
     public long RequestBytes { get; set; }
-    public long ResponseBytes { get; set; }
+    /// <summary>Bytes of the answer's body so far; the first ones set <see cref="FirstByte"/>.</summary>
+    public long ResponseBytes
+    {
+        get;
+        set
+        {
+            if (field == 0 && value > 0) FirstByte = Clock.GetTimestamp();
+            field = value;
+        }
+    }
+    /// <summary>Timestamp of the answer's first byte; 0 before.</summary>
+    public long FirstByte { get; private set; }
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
     public int? ErrorCode { get; set; }
     public string? Error { get; set; }
     /// <summary>Low-cardinality name of a refusal or failure, for the metrics.</summary>
     public string? Failure { get; set; }
-    public string TraceId { get; init; } = "";
-    public string? TraceParent { get; init; }
+    public string TraceId { get; set; } = "";
+    /// <summary>The <c>traceparent</c> that the server gets.</summary>
+    public string? TraceParent { get; set; }
+    /// <summary>The client's trace context, when it sent one.</summary>
+    public ActivityContext? TraceContext { get; set; }
+    /// <summary>Our span, while somebody listens.</summary>
+    public Activity? Span { get; set; }
     public EndReason Ended { get; private set; }
     public bool ClientGone => Context.RequestAborted.IsCancellationRequested;
     public bool IsStream => HttpMethods.IsGet(Context.Request.Method);

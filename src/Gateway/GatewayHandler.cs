@@ -89,6 +89,7 @@ internal sealed class GatewayHandler(
             }
 
             // (6) forward
+            ExchangeTrace.Continue(exchange);
             await forwarder.ForwardAsync(exchange, route, upstream);
         }
         finally

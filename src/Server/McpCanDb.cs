@@ -24,6 +24,8 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     public DbSet<Instance> Instances => Set<Instance>();
     public DbSet<InstanceEvent> InstanceEvents => Set<InstanceEvent>();
     public DbSet<AccessLogEntry> AccessLog => Set<AccessLogEntry>();
+    public DbSet<AccessPayload> AccessPayloads => Set<AccessPayload>();
+    public DbSet<TrafficCount> Traffic => Set<TrafficCount>();
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
 
     protected override void OnModelCreating(ModelBuilder builder)
@@ -52,6 +54,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.Property(x => x.Source).AsJson();
             i.Property(x => x.Env).AsJson();
             i.Property(x => x.Limits).AsJson();
+            i.Property(x => x.Capture).AsJson();
             i.Property(x => x.Status).AsJson();
             i.Property(x => x.Revision).IsConcurrencyToken();
         });
@@ -61,6 +64,12 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             a.HasIndex(x => x.Time);
             a.HasIndex(x => new { x.InstanceId, x.Id });
             a.HasIndex(x => new { x.TokenId, x.Id });
+        });
+        builder.Entity<AccessPayload>().HasIndex(p => p.Time);
+        builder.Entity<TrafficCount>(c =>
+        {
+            c.HasKey(x => new { x.InstanceId, x.Minute, x.Method, x.Target, x.TokenId, x.Client, x.Bucket });
+            c.HasIndex(x => x.Minute);
         });
     }
 

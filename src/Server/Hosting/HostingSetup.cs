@@ -1,7 +1,5 @@
 using System.Net;
 using Microsoft.AspNetCore.HttpOverrides;
-using OpenTelemetry.Metrics;
-using OpenTelemetry.Resources;
 
 namespace McpCan.Server.Hosting;
 
@@ -32,9 +30,7 @@ internal static class HostingSetup
         services.AddHealth();
         services.AddApiDescription();
         services.AddOutputCache(o => o.AddBasePolicy(p => p.Expire(TimeSpan.FromMinutes(10)).NoCache()));
-        services.AddOpenTelemetry().ConfigureResource(r => r.AddService("mcpcan", serviceVersion: Version.Text)).WithMetrics(m => m
-            .AddMeter("McpCan.*", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime")
-            .AddPrometheusExporter());
+        services.AddTelemetry(builder.Configuration);
         services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(4));
         services.AddSingleton(new BannerOutput(Console.Out));
         services.AddHostedService<StartBanner>();

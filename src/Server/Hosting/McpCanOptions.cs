@@ -31,6 +31,12 @@ public sealed class McpCanOptions
     public long MaxMcpRequestBytes { get; set; } = 64L << 20;
     /// <summary>Days that access records are kept.</summary>
     public int AccessLogDays { get; set; } = 30;
+    /// <summary>Days that payloads kept with access records stay readable (never longer than the records).</summary>
+    public int PayloadDays { get; set; } = 7;
+    /// <summary>Days that counts of calls are kept.</summary>
+    public int TrafficDays { get; set; } = 90;
+    /// <summary>Days that counts are kept by the minute; after that by the hour.</summary>
+    public int TrafficMinuteDays { get; set; } = 3;
     /// <summary>Seconds between health probes of a running instance.</summary>
     public int ProbeSeconds { get; set; } = 60;
     /// <summary>Sign-in attempts that one network address may make per minute.</summary>

@@ -27,7 +27,10 @@ internal static class McpCanOptionsRules
         Rule(Isolations.Contains(o.MinimumIsolation, StringComparer.Ordinal), nameof(o.MinimumIsolation), "'sandbox', 'landlock' or 'none'");
         Rule(o.MaxPackageBytes > 0, nameof(o.MaxPackageBytes), "above 0");
         Rule(o.MaxMcpRequestBytes > 0, nameof(o.MaxMcpRequestBytes), "above 0");
-        Rule(o.AccessLogDays > 0, nameof(o.AccessLogDays), "above 0");
+        Rule(o.AccessLogDays is > 0 and <= 36_500, nameof(o.AccessLogDays), "between 1 and 36500");
+        Rule(o.PayloadDays is > 0 and <= 36_500, nameof(o.PayloadDays), "between 1 and 36500");
+        Rule(o.TrafficDays is > 0 and <= 36_500, nameof(o.TrafficDays), "between 1 and 36500");
+        Rule(o.TrafficMinuteDays is > 0 and <= 366, nameof(o.TrafficMinuteDays), "between 1 and 366");
         Rule(o.ProbeSeconds > 0, nameof(o.ProbeSeconds), "above 0");
         Rule(o.LoginsPerMinute > 0, nameof(o.LoginsPerMinute), "above 0");
     }

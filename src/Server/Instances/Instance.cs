@@ -30,6 +30,8 @@ public sealed class Instance
     public bool TokenRequired { get; set; } = true;
     /// <summary>Whether <c>?token=</c> is accepted on the SSE address.</summary>
     public bool QueryTokenAllowed { get; set; }
+    /// <summary>How payloads are kept with access records; null (the default) for not at all.</summary>
+    public CaptureSettings? Capture { get; set; }
     /// <summary>Whether it should run.</summary>
     public bool ShouldRun { get; set; }
     /// <summary>Set while it is being deleted.</summary>
@@ -72,6 +74,11 @@ public sealed record CommandSource(string Command, IReadOnlyList<string>? Args =
 /// <param name="Install">Overrides the detected install command; an empty list means: install nothing.</param>
 /// <param name="Start">Overrides the detected start command.</param>
 public sealed record PackageCodeSource(string PackageId, int? Version = null, IReadOnlyList<string>? Install = null, IReadOnlyList<string>? Start = null) : InstanceSource;
+
+/// <summary>How payloads are kept with access records.</summary>
+/// <param name="MaxBytes">Bytes kept of each side: 256 to 262144.</param>
+/// <param name="Redact">JSON members whose values are replaced, besides those that look like secrets anyway.</param>
+public sealed record CaptureSettings(int MaxBytes = 16_384, IReadOnlyList<string>? Redact = null);
 
 /// <summary>An environment variable's value.</summary>
 /// <param name="Value">The plain value, or the protected one.</param>

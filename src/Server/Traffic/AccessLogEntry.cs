@@ -23,4 +23,19 @@ public sealed class AccessLogEntry
     public long RequestBytes { get; set; }
     public long ResponseBytes { get; set; }
     public string? TraceId { get; set; }
+    public string? Era { get; set; }
+    public double? FirstByteMs { get; set; }
+    /// <summary>The kept payloads, while they are.</summary>
+    public string? PayloadId { get; set; }
+}
+
+/// <summary>What an exchange carried, redacted and cut. Apart from the records, so that lists stay light and each has its own time to live.</summary>
+public sealed class AccessPayload
+{
+    /// <summary>Random.</summary>
+    public required string Id { get; set; }
+    /// <summary>Arrival (UTC).</summary>
+    public DateTimeOffset Time { get; set; }
+    public string? Request { get; set; }
+    public string? Response { get; set; }
 }

@@ -15,9 +15,9 @@ internal static class AccessLogExport
         ("instanceId", _ => null, r => r.InstanceId), ("instance", _ => null, r => r.Instance),
         ("tokenId", _ => null, r => r.TokenId), ("token", _ => null, r => r.Token),
         ("clientName", _ => null, r => r.ClientName), ("clientVersion", _ => null, r => r.ClientVersion), ("clientAddress", _ => null, r => r.ClientAddress),
-        ("session", _ => null, r => r.Session), ("httpMethod", _ => null, r => r.HttpMethod), ("method", _ => null, r => r.Method), ("target", _ => null, r => r.Target),
+        ("session", _ => null, r => r.Session), ("era", _ => null, r => r.Era), ("httpMethod", _ => null, r => r.HttpMethod), ("method", _ => null, r => r.Method), ("target", _ => null, r => r.Target),
         ("status", r => r.Status, _ => null), ("errorCode", r => r.ErrorCode, _ => null), ("error", _ => null, r => r.Error),
-        ("durationMs", r => r.DurationMs, _ => null), ("requestBytes", r => r.RequestBytes, _ => null), ("responseBytes", r => r.ResponseBytes, _ => null),
+        ("durationMs", r => r.DurationMs, _ => null), ("firstByteMs", r => r.FirstByteMs, _ => null), ("requestBytes", r => r.RequestBytes, _ => null), ("responseBytes", r => r.ResponseBytes, _ => null),
         ("traceId", _ => null, r => r.TraceId),
     ];
 

@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace McpCan.Server.Traffic;
 
-/// <summary>Deletes access records that are older than the settings ask to keep, in small steps that let others write in between.</summary>
+/// <summary>Deletes records, payloads and counts that are older than the settings ask to keep, and makes hours of old minutes; all in small steps that let others write in between.</summary>
 internal sealed partial class AccessLogRetention(IDbContextFactory<McpCanDb> databases, McpCanOptions options, TimeProvider time, ILogger<AccessLogRetention> logger) : BackgroundService
 {
     private const int Chunk = 2000;
@@ -13,14 +13,13 @@ internal sealed partial class AccessLogRetention(IDbContextFactory<McpCanDb> dat
     /// <summary>One run; the result is the number of records that were deleted.</summary>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        var oldest = time.GetUtcNow().AddDays(-options.AccessLogDays);
-        for (var total = 0; ; await Task.Delay(Pause, time, cancellationToken))
-        {
-            await using var db = await databases.CreateDbContextAsync(cancellationToken);
-            var deleted = await db.AccessLog.Where(r => db.AccessLog.Where(o => o.Time < oldest).OrderBy(o => o.Time).Select(o => o.Id).Take(Chunk).Contains(r.Id)).ExecuteDeleteAsync(cancellationToken);
-            total += deleted;
-            if (deleted < Chunk) return total;
-        }
+        var now = time.GetUtcNow();
+        var (records, payloads) = (now.AddDays(-options.AccessLogDays), now.AddDays(-Math.Min(options.PayloadDays, options.AccessLogDays)));
+        var counts = now.AddDays(-options.TrafficDays).UtcTicks / TimeSpan.TicksPerMinute;
+        await DeleteAsync(db => db.AccessPayloads.Where(p => db.AccessPayloads.Where(o => o.Time < payloads).OrderBy(o => o.Time).Select(o => o.Id).Take(Chunk / 10).Contains(p.Id)), Chunk / 10, cancellationToken);
+        await DeleteHoursAsync(counts, cancellationToken);
+        await FoldAsync(now.AddDays(-options.TrafficMinuteDays).UtcTicks / TimeSpan.TicksPerHour * 60, cancellationToken);
+        return await DeleteAsync(db => db.AccessLog.Where(r => db.AccessLog.Where(o => o.Time < records).OrderBy(o => o.Time).Select(o => o.Id).Take(Chunk).Contains(r.Id)), Chunk, cancellationToken);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -38,6 +37,39 @@ internal sealed partial class AccessLogRetention(IDbContextFactory<McpCanDb> dat
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task<int> DeleteAsync<T>(Func<McpCanDb, IQueryable<T>> oldest, int chunk, CancellationToken cancellationToken)
+    {
+        for (var total = 0; ; await Task.Delay(Pause, time, cancellationToken))
+        {
+            await using var db = await databases.CreateDbContextAsync(cancellationToken);
+            var deleted = await oldest(db).ExecuteDeleteAsync(cancellationToken);
+            total += deleted;
+            if (deleted < chunk) return total;
+        }
+    }
+
+    private async Task DeleteHoursAsync(long before, CancellationToken cancellationToken)
+    {
+        for (; ; await Task.Delay(Pause, time, cancellationToken))
+        {
+            await using var db = await databases.CreateDbContextAsync(cancellationToken);
+            if (await db.Traffic.Where(c => c.Minute < before).MinAsync(c => (long?)c.Minute, cancellationToken) is not { } oldest) return;
+            var end = Math.Min(before, oldest + 60);
+            await db.Traffic.Where(c => c.Minute >= oldest && c.Minute < end).ExecuteDeleteAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Whole hours before <paramref name="before"/> (a whole hour in minutes), oldest first.</summary>
+    private async Task FoldAsync(long before, CancellationToken cancellationToken)
+    {
+        for (; ; await Task.Delay(Pause, time, cancellationToken))
+        {
+            await using var db = await databases.CreateDbContextAsync(cancellationToken);
+            if (await db.Traffic.Where(c => c.Minute < before && c.Minute % 60 != 0).MinAsync(c => (long?)c.Minute, cancellationToken) is not { } oldest) return;
+            await TrafficTable.FoldAsync(db, oldest / 60 * 60, cancellationToken);
+        }
     }
 
     [LoggerMessage(1, LogLevel.Information, "{Count} old access records were deleted")]

@@ -1,3 +1,4 @@
+using System.Text;
 using McpCan.Gateway;
 
 namespace McpCan.Server.Traffic;
@@ -5,6 +6,9 @@ namespace McpCan.Server.Traffic;
 /// <summary>Makes what clients said fit for storage: bounded, valid Unicode, no control characters.</summary>
 internal static class AccessLogText
 {
+    /// <summary>Most characters of a payload, whatever an instance is set to.</summary>
+    public const int LongestPayload = 512 << 10;
+
     public static AccessRecord Clean(AccessRecord record) => record with
     {
         InstanceId = Clean(record.InstanceId, 64),
@@ -18,8 +22,19 @@ internal static class AccessLogText
         Target = Clean(record.Target, 500),
         Error = Clean(record.Error, 500),
         TraceId = Clean(record.TraceId, 64),
+        Era = Clean(record.Era, 16),
+        RequestPayload = CleanPayload(record.RequestPayload),
+        ResponsePayload = CleanPayload(record.ResponsePayload),
         DurationMs = double.IsFinite(record.DurationMs) ? record.DurationMs : 0,
     };
+
+    /// <summary>Lines stay; what databases do not take (NUL, halves of characters) is replaced.</summary>
+    private static string? CleanPayload(string? text)
+    {
+        if (text is null) return null;
+        if (text.Length > LongestPayload) text = text[..LongestPayload];
+        return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text.Replace('\0', '\uFFFD')));
+    }
 
     public static string? Clean(string? text, int most)
     {

@@ -21,6 +21,7 @@ internal sealed partial class AccessLogWriter : BackgroundService, IAccessLog
     private readonly Channel<AccessRecord> _queue = Channel.CreateBounded<AccessRecord>(new BoundedChannelOptions(Capacity) { SingleReader = true });
     private readonly CancellationTokenSource _ending = new();
     private readonly IDbContextFactory<McpCanDb> _databases;
+    private readonly TrafficNames _names = new();
     private readonly TrafficWindow _window;
     private readonly TimeProvider _time;
     private readonly ILogger<AccessLogWriter> _logger;
@@ -105,12 +106,13 @@ internal sealed partial class AccessLogWriter : BackgroundService, IAccessLog
 
     private async Task SaveAsync(List<AccessRecord> batch, CancellationToken cancellationToken)
     {
+        var counts = TrafficBatch.Count(batch, _names);
         for (var attempt = 1; ; attempt++)
         {
             try
             {
                 await using var db = await _databases.CreateDbContextAsync(cancellationToken);
-                await AccessLogTable.InsertAsync(db, batch, cancellationToken);
+                await AccessLogTable.InsertAsync(db, batch, counts, cancellationToken);
                 _writtenCount.Add(batch.Count);
                 return;
             }

@@ -7,7 +7,8 @@ internal static class Durations
     public const int Steps = 5;
     public const double Least = 0.1;
     public const double Most = 1e7;
-    private static readonly int First = (int)Math.Floor(Math.Log(Least) * Steps);
+    /// <summary>Logarithm step of the first bucket.</summary>
+    public static readonly int First = (int)Math.Floor(Math.Log(Least) * Steps);
 
     /// <summary>Number of buckets.</summary>
     public static readonly int Count = (int)Math.Floor(Math.Log(Most) * Steps) - First + 1;

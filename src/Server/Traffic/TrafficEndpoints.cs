@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Security.Claims;
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -13,9 +14,11 @@ internal static class TrafficEndpoints
     public static void MapAccessLogs(this RouteGroupBuilder api)
     {
         var logs = api.MapGroup("/access-logs").WithTags("Access logs").RequireAuthorization(Policies.Read);
-        logs.MapGet("", List).WithName("listAccessLogs").WithSummary("List access records, newest first");
+        logs.MapGet("", List).WithName("listAccessLogs").WithSummary("List access records, newest first; as CSV or JSON lines (Accept, or 'format') all of them, as the export")
+            .Produces<AccessLogPage>(StatusCodes.Status200OK, "application/json", "text/csv", "application/x-ndjson");
         logs.MapGet("/export", Export).WithName("exportAccessLogs").WithSummary("Export access records as CSV or as JSON lines, newest first; 'limit' is optional here")
-            .Produces(StatusCodes.Status200OK, contentType: "text/csv", additionalContentTypes: "application/x-ndjson");
+            .Produces<string>(StatusCodes.Status200OK, "text/csv", "application/x-ndjson");
+        logs.MapGet("/{id}", Get).WithName("getAccessLog").WithSummary("Get an access record, with its payloads when the instance keeps them and the asker is an operator or administrator");
     }
 
     public static void MapTraffic(this RouteGroupBuilder api)
@@ -25,8 +28,21 @@ internal static class TrafficEndpoints
         traffic.MapGet("/summary", Summary).WithName("getTrafficSummary").WithSummary("The last hour of every instance that had calls");
     }
 
-    private static async Task<Ok<AccessLogPage>> List([AsParameters] AccessLogQuery query, [FromServices] AccessLogReader reader, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await reader.ListAsync(query, cancellationToken));
+    private static async Task<IResult> List(
+        [AsParameters] AccessLogQuery query, [Description("'json' (also when left out), 'csv' or 'ndjson'; wins over the Accept header.")] string? format, HttpRequest request,
+        [FromServices] AccessLogReader reader, [FromServices] IOptions<JsonOptions> json, CancellationToken cancellationToken)
+    {
+        new Checks().That(format is null or "" or "json" or "csv" or "ndjson", "format", "'format' must be 'json', 'csv' or 'ndjson'.").Throw();
+        var wanted = format is { Length: > 0 } ? format
+            : request.GetTypedHeaders().Accept.OrderByDescending(a => a.Quality ?? 1).FirstOrDefault()?.MediaType.Value switch { "text/csv" => "csv", "application/x-ndjson" => "ndjson", _ => "json" };
+        return wanted == "json" ? TypedResults.Ok(await reader.ListAsync(query, cancellationToken)) : await Export(query, wanted, reader, json, cancellationToken);
+    }
+
+    private static async Task<Ok<AccessLogDetail>> Get(
+        string id, ClaimsPrincipal user, [FromServices] AccessLogReader reader, CancellationToken cancellationToken) =>
+        await reader.FindAsync(id, user.May(Policies.Operate), cancellationToken) is { } found
+            ? TypedResults.Ok(found)
+            : throw ProblemException.NotFound("access record", id);
 
     private static async Task<PushStreamHttpResult> Export(
         [AsParameters] AccessLogQuery query, [Description("'csv' (also when left out) or 'ndjson'.")] string? format,
@@ -40,11 +56,8 @@ internal static class TrafficEndpoints
             : TypedResults.Stream(s => AccessLogExport.WriteCsvAsync(s, records, cancellationToken), "text/csv; charset=utf-8", "access-log.csv");
     }
 
-    private static async Task<Ok<TrafficSeries>> Series(
-        [Description("Only this instance (id or slug).")] string? instance, [Description("Start (RFC 3339); an hour before the end unless told.")] DateTimeOffset? from,
-        [Description("End (RFC 3339); now unless told.")] DateTimeOffset? to, [Description("Length of a step: seconds, or a number with s, m, h or d.")] string? step,
-        [FromServices] TrafficReader reader, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await reader.ReadAsync(instance, from, to, step, cancellationToken));
+    private static async Task<Ok<TrafficSeries>> Series([AsParameters] TrafficQuery query, [FromServices] TrafficReader reader, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await reader.ReadAsync(query, cancellationToken));
 
     private static Ok<IReadOnlyList<TrafficSummary>> Summary([FromServices] TrafficWindow window) => TypedResults.Ok(window.All());
 }

@@ -49,9 +49,10 @@ internal sealed class TrafficWindow(TimeProvider time)
     /// <summary>Reads what was recorded before this start.</summary>
     public async Task LoadAsync(McpCanDb db, CancellationToken cancellationToken)
     {
-        var from = (Now - Minutes + 1) * TimeSpan.TicksPerMinute;
-        var rows = await db.Database.SqlQueryRaw<Row>(TrafficSql.Hour, from).ToListAsync(cancellationToken);
-        foreach (var row in rows) Add(row.Instance, row.Minute, Durations.FromLog(row.Bucket), row.Calls, row.Errors);
+        var from = Now - Minutes + 1;
+        var rows = await db.Traffic.AsNoTracking().Where(c => c.Minute >= from && c.InstanceId != "").GroupBy(c => new { c.InstanceId, c.Minute, c.Bucket })
+            .Select(g => new { g.Key, Calls = g.Sum(c => c.Calls), Errors = g.Sum(c => c.Errors) }).ToListAsync(cancellationToken);
+        foreach (var row in rows) Add(row.Key.InstanceId, row.Key.Minute, row.Key.Bucket, row.Calls, row.Errors);
     }
 
     private long Now => Minute(time.GetUtcNow());
@@ -62,8 +63,6 @@ internal sealed class TrafficWindow(TimeProvider time)
     {
         if (minute > Now - Minutes) _hours.GetOrAdd(instance, _ => new Hour()).Add(minute, bucket, calls, errors);
     }
-
-    private sealed record Row(string Instance, long Minute, long Bucket, long Calls, long Errors);
 
     private sealed class Hour
     {

@@ -44,10 +44,15 @@ public sealed class AccessLogTextTests
             Error = huge,
             DurationMs = double.NaN,
             TraceId = huge,
+            Era = huge,
+            RequestPayload = new string('\0', 1_000_000),
+            ResponsePayload = "\ud800",
         });
 
-        Assert.All(typeof(AccessRecord).GetProperties().Where(p => p.PropertyType == typeof(string)), p => Assert.InRange(((string)p.GetValue(clean)!).Length, 1, 500));
+        Assert.All(typeof(AccessRecord).GetProperties().Where(p => p.PropertyType == typeof(string) && !p.Name.EndsWith("Payload", StringComparison.Ordinal)), p => Assert.InRange(((string)p.GetValue(clean)!).Length, 1, 500));
         Assert.Equal(0, clean.DurationMs);
+        Assert.Equal((AccessLogText.LongestPayload, "\uFFFD"), (clean.RequestPayload!.Length, clean.ResponsePayload));
+        Assert.DoesNotContain('\0', clean.RequestPayload);
     }
 
     [Theory]

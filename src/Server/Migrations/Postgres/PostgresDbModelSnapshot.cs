@@ -214,6 +214,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<string>("Id")
                         .HasColumnType("text");
 
+                    b.Property<string>("Capture")
+                        .HasColumnType("text");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("bigint");
 
@@ -403,11 +406,17 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<double>("DurationMs")
                         .HasColumnType("double precision");
 
+                    b.Property<string>("Era")
+                        .HasColumnType("text");
+
                     b.Property<string>("Error")
                         .HasColumnType("text");
 
                     b.Property<int?>("ErrorCode")
                         .HasColumnType("integer");
+
+                    b.Property<double?>("FirstByteMs")
+                        .HasColumnType("double precision");
 
                     b.Property<string>("HttpMethod")
                         .IsRequired()
@@ -417,6 +426,9 @@ namespace McpCan.Server.Migrations.Postgres
                         .HasColumnType("text");
 
                     b.Property<string>("Method")
+                        .HasColumnType("text");
+
+                    b.Property<string>("PayloadId")
                         .HasColumnType("text");
 
                     b.Property<long>("RequestBytes")
@@ -452,6 +464,69 @@ namespace McpCan.Server.Migrations.Postgres
                     b.HasIndex("TokenId", "Id");
 
                     b.ToTable("AccessLog");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Traffic.AccessPayload", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Request")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Response")
+                        .HasColumnType("text");
+
+                    b.Property<long>("Time")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("Time");
+
+                    b.ToTable("AccessPayloads");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Traffic.TrafficCount", b =>
+                {
+                    b.Property<string>("InstanceId")
+                        .HasColumnType("text");
+
+                    b.Property<long>("Minute")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Method")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Target")
+                        .HasColumnType("text");
+
+                    b.Property<string>("TokenId")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Client")
+                        .HasColumnType("text");
+
+                    b.Property<int>("Bucket")
+                        .HasColumnType("integer");
+
+                    b.Property<long>("Calls")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("Errors")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("RequestBytes")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("ResponseBytes")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("InstanceId", "Minute", "Method", "Target", "TokenId", "Client", "Bucket");
+
+                    b.HasIndex("Minute");
+
+                    b.ToTable("Traffic");
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.DataProtection.EntityFrameworkCore.DataProtectionKey", b =>

@@ -209,6 +209,9 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<string>("Id")
                         .HasColumnType("TEXT");
 
+                    b.Property<string>("Capture")
+                        .HasColumnType("TEXT");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("INTEGER");
 
@@ -394,11 +397,17 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<double>("DurationMs")
                         .HasColumnType("REAL");
 
+                    b.Property<string>("Era")
+                        .HasColumnType("TEXT");
+
                     b.Property<string>("Error")
                         .HasColumnType("TEXT");
 
                     b.Property<int?>("ErrorCode")
                         .HasColumnType("INTEGER");
+
+                    b.Property<double?>("FirstByteMs")
+                        .HasColumnType("REAL");
 
                     b.Property<string>("HttpMethod")
                         .IsRequired()
@@ -408,6 +417,9 @@ namespace McpCan.Server.Migrations.Sqlite
                         .HasColumnType("TEXT");
 
                     b.Property<string>("Method")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("PayloadId")
                         .HasColumnType("TEXT");
 
                     b.Property<long>("RequestBytes")
@@ -443,6 +455,69 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.HasIndex("TokenId", "Id");
 
                     b.ToTable("AccessLog");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Traffic.AccessPayload", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Request")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Response")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Time")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("Time");
+
+                    b.ToTable("AccessPayloads");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Traffic.TrafficCount", b =>
+                {
+                    b.Property<string>("InstanceId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Minute")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Method")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Target")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("TokenId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Client")
+                        .HasColumnType("TEXT");
+
+                    b.Property<int>("Bucket")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Calls")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Errors")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("RequestBytes")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("ResponseBytes")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("InstanceId", "Minute", "Method", "Target", "TokenId", "Client", "Bucket");
+
+                    b.HasIndex("Minute");
+
+                    b.ToTable("Traffic");
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.DataProtection.EntityFrameworkCore.DataProtectionKey", b =>
