@@ -61,6 +61,12 @@ sealed class BridgeApp : IDisposable
     {
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(Listen);
+        builder.WebHost.UseSockets(sockets =>
+        {
+            // No hop between threads from the socket to the server's standard input: nothing here ever blocks.
+            sockets.UnsafePreferInlineScheduling = true;
+            sockets.WaitForDataBeforeAllocatingBuffer = false;
+        });
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(15));
         var web = builder.Build();
         web.Lifetime.ApplicationStopping.Register(() => sessions.EndAll("the bridge is stopping"));

@@ -6,6 +6,9 @@ namespace McpCan.Bridge;
 /// <summary>All that the server processes of one bridge have in common.</summary>
 sealed class ChildHost(BridgeConfig config, BridgeLog log, TimeProvider time) : IDisposable
 {
+    /// <summary>A setting of .NET for this process alone; servers do not inherit it.</summary>
+    public const string InlineSockets = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+
     readonly Lock gate = new();
     readonly HashSet<ChildProcess> children = [];
     readonly SemaphoreSlim sweeping = new(1);
@@ -80,7 +83,7 @@ sealed class ChildHost(BridgeConfig config, BridgeLog log, TimeProvider time) : 
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
         {
             var name = (string)variable.Key;
-            if (!config.Environment.ContainsKey(name) && name != ProcessTree.Mark) yield return $"{name}={variable.Value}";
+            if (!config.Environment.ContainsKey(name) && name is not (ProcessTree.Mark or InlineSockets)) yield return $"{name}={variable.Value}";
         }
         foreach (var (name, value) in config.Environment) yield return $"{name}={value}";
         yield return $"{ProcessTree.Mark}={childMark}";

@@ -12,7 +12,8 @@ sealed class ClientCall : PendingCall
 {
     enum Stage { Held, Streaming, Answered }
 
-    readonly TaskCompletionSource decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    // Whoever waits goes on at once on the thread that brought the answer; so it is never set with the gate held.
+    readonly TaskCompletionSource decided = new();
     readonly McpSession session;
     readonly byte[] clientId;
     readonly byte[]? clientToken;
@@ -86,7 +87,7 @@ sealed class ClientCall : PendingCall
             if (stage != Stage.Held) return;
             stage = Stage.Streaming;
             Stream = session.NewStream();
-            decided.TrySetResult();
+            ThreadPool.UnsafeQueueUserWorkItem(static decided => decided.TrySetResult(), decided, preferLocal: true);
         }
     }
 
