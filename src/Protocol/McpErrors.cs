@@ -13,6 +13,8 @@ public static class McpErrors
     public const int InvalidParams = -32602;
     /// <summary>The server could not do what was asked.</summary>
     public const int InternalError = -32603;
+    /// <summary>Legacy revisions: there is no such resource (server/resources, Error Handling).</summary>
+    public const int ResourceNotFound = -32002;
     /// <summary>Implementation-defined: the request was refused before it reached the server (token, limit, policy).</summary>
     public const int Refused = -32000;
     /// <summary>Implementation-defined: session unknown or ended (answered with HTTP 404).</summary>

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace McpCan.Protocol.Messages;
 
 /// <summary>Reads single values out of messages.</summary>
-static class JsonText
+public static class JsonText
 {
     /// <summary>The text of a JSON string, or null when it is none or holds half a surrogate pair.</summary>
     public static string? Read(ReadOnlySpan<byte> value)
