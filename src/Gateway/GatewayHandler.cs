@@ -70,6 +70,11 @@ internal sealed class GatewayHandler(
             // (4) policy: nothing yet
 
             // (5) session
+            if (route.DirectOnly)
+            {
+                await new Refusal(409, McpErrors.Refused, "direct", route.UnavailableReason ?? $"{route.Name} is not served here.").SendAsync(exchange);
+                return;
+            }
             if (route.Upstream is not { } upstream)
             {
                 context.Response.Headers.RetryAfter = "5";

@@ -13,6 +13,8 @@ public sealed record GatewayRoute
     public GatewayUpstream? Upstream { get; init; }
     /// <summary>Proxy mode: the remote server; null in every other mode.</summary>
     public GatewayRemote? Remote { get; init; }
+    /// <summary>Direct mode: nothing is forwarded, clients speak to the server themselves; every request is answered by 409 with <see cref="UnavailableReason"/>.</summary>
+    public bool DirectOnly { get; init; }
     /// <summary>Virtual server: what it offers of which instances; null for every other instance.</summary>
     public VirtualOffer? Virtual { get; init; }
     /// <summary>Limits on all of the instance's traffic, whoever calls.</summary>

@@ -66,12 +66,17 @@ internal static partial class ProblemOf
             var names = json.Message[(at + MissingFields.Length)..].Split('\'').Where((_, i) => i % 2 == 1).ToList();
             return new(400, "invalid", $"The body lacks {string.Join(", ", names.Select(n => $"'{n}'"))}.", names.ToDictionary(n => n, _ => new[] { "Required." }));
         }
-        var path = json.Path is null or "$" ? null : json.Path.StartsWith("$.", StringComparison.Ordinal) ? json.Path[2..] : json.Path;
+        var path = Path(json);
+        // The outer exceptions of a field in a field know only the part that is theirs.
+        for (var inner = json.InnerException as JsonException; inner is not null; inner = inner.InnerException as JsonException)
+            if (Path(inner) is { } rest) path = path is null ? rest : $"{path}.{rest}";
         var where = json.LineNumber is { } line ? $" (line {line + 1}, byte {json.BytePositionInLine + 1})" : "";
         return path is null
             ? new(400, "bad-json", $"The body is not the JSON that is expected here{where}.")
             : new(400, "bad-json", $"The body's field '{path}' has a wrong type or value{where}.", new Dictionary<string, string[]> { [path] = ["Wrong type or value."] });
     }
+
+    private static string? Path(JsonException json) => json.Path is null or "$" ? null : json.Path.StartsWith("$.", StringComparison.Ordinal) ? json.Path[2..] : json.Path;
 
     [GeneratedRegex("^Failed to bind parameter \"\\S+ (?<name>\\w+)\" from \"(?<value>.*)\"\\.$", RegexOptions.Singleline)]
     private static partial Regex BadParameter();

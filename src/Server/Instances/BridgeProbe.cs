@@ -28,6 +28,11 @@ internal sealed class BridgeProbe(TimeProvider time)
     public async Task<ProbeResult> RunAsync(string address, int startSeconds, Func<string, Task>? phase, CancellationToken cancellationToken)
     {
         using var http = Client(address);
+        return await RunAsync(http, startSeconds, phase, null, cancellationToken);
+    }
+
+    public async Task<ProbeResult> RunAsync(HttpClient http, int startSeconds, Func<string, Task>? phase, List<FoundTool>? tools, CancellationToken cancellationToken)
+    {
         var start = time.GetTimestamp();
         var at = "initialize";
         string? session = null;
@@ -43,8 +48,9 @@ internal sealed class BridgeProbe(TimeProvider time)
             at = "tools";
             if (phase is not null) await phase(at);
             limit.CancelAfter(ToolsTime);
-            var tools = await CountToolsAsync(http, session, version, limit.Token);
-            return new ProbeResult(true, at, null, tools, Info(hello), version, Elapsed());
+            var found = await ListToolsAsync(http, session, version, limit.Token);
+            tools?.AddRange(found);
+            return new ProbeResult(true, at, null, found.Count, Info(hello), version, Elapsed());
         }
         catch (RpcException e)
         {
@@ -69,9 +75,9 @@ internal sealed class BridgeProbe(TimeProvider time)
         double Elapsed() => Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 1);
     }
 
-    private async Task<int> CountToolsAsync(HttpClient http, string? session, string? version, CancellationToken cancellationToken)
+    private static async Task<List<FoundTool>> ListToolsAsync(HttpClient http, string? session, string? version, CancellationToken cancellationToken)
     {
-        var count = 0;
+        var found = new List<FoundTool>();
         string? cursor = null;
         for (var page = 0; page < MostPages; page++)
         {
@@ -83,13 +89,13 @@ internal sealed class BridgeProbe(TimeProvider time)
             }
             catch (RpcException e) when (e.Code == Protocol.McpErrors.MethodNotFound)
             {
-                return 0; // An answer: this server has prompts or resources only.
+                return []; // An answer: this server has prompts or resources only.
             }
-            if (result.ValueKind == JsonValueKind.Object && result.TryGetProperty("tools", out var tools) && tools.ValueKind == JsonValueKind.Array) count += tools.GetArrayLength();
+            if (result.ValueKind == JsonValueKind.Object && result.TryGetProperty("tools", out var tools) && tools.ValueKind == JsonValueKind.Array) found.AddRange(tools.EnumerateArray().Select(t => new FoundTool(Text(t, "name") ?? "", Text(t, "description"))));
             cursor = Text(result, "nextCursor");
             if (string.IsNullOrEmpty(cursor)) break;
         }
-        return count;
+        return found;
     }
 
     private static object InitializeParams => new
@@ -153,7 +159,7 @@ internal sealed class BridgeProbe(TimeProvider time)
 
     private static HttpRequestMessage Request(HttpMethod method, string? session, string? version, HttpContent? content)
     {
-        var request = new HttpRequestMessage(method, "mcp") { Content = content };
+        var request = new HttpRequestMessage(method, "") { Content = content };
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
         request.Headers.Add("Mcpcan-Principal", "platform:probe");
@@ -167,7 +173,7 @@ internal sealed class BridgeProbe(TimeProvider time)
         const string Unix = "unix:";
         var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false };
         if (!address.StartsWith(Unix, StringComparison.Ordinal))
-            return new HttpClient(handler) { BaseAddress = new Uri(address.TrimEnd('/') + "/"), Timeout = Timeout.InfiniteTimeSpan };
+            return new HttpClient(handler) { BaseAddress = new Uri(address.TrimEnd('/') + "/mcp"), Timeout = Timeout.InfiniteTimeSpan };
         handler.ConnectCallback = async (_, cancellationToken) =>
         {
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -182,7 +188,7 @@ internal sealed class BridgeProbe(TimeProvider time)
                 throw;
             }
         };
-        return new HttpClient(handler) { BaseAddress = new Uri("http://bridge/"), Timeout = Timeout.InfiniteTimeSpan };
+        return new HttpClient(handler) { BaseAddress = new Uri("http://bridge/mcp"), Timeout = Timeout.InfiniteTimeSpan };
     }
 
     private CancellationTokenSource Limit(TimeSpan after, CancellationToken cancellationToken)

@@ -18,6 +18,8 @@ public sealed class Instance
     public string Environment { get; set; } = "local";
     /// <summary>What a managed instance runs.</summary>
     public InstanceSource? Source { get; set; }
+    /// <summary>The remote server of a proxy or direct instance; kept when the mode changes, like <see cref="Source"/>.</summary>
+    public RemoteServer? Remote { get; set; }
     /// <summary>Environment variables; secret values are protected.</summary>
     public Dictionary<string, EnvValue> Env { get; set; } = [];
     /// <summary><c>per-session</c>, <c>shared</c> or <c>per-principal</c>.</summary>

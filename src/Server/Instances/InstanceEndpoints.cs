@@ -20,10 +20,12 @@ internal static class InstanceEndpoints
         all.MapPatch("/{id}", Update).RequireAuthorization(Policies.Operate).WithName("updateInstance").WithSummary("Change an instance (JSON merge patch)")
             .WithDescription("Send the ETag that you read as 'If-Match' to be refused (412) when somebody else was faster. What affects the run starts a new one.");
         all.MapDelete("/{id}", Delete).RequireAuthorization(Policies.Operate).WithName("deleteInstance").WithSummary("Delete an instance with its workload, files and logs");
-        all.MapPost("/{id}/start", Start).RequireAuthorization(Policies.Operate).WithName("startInstance").WithSummary("Start an instance");
-        all.MapPost("/{id}/stop", Stop).RequireAuthorization(Policies.Operate).WithName("stopInstance").WithSummary("Stop an instance; what the next start needs stays");
+        all.MapPost("/{id}/start", Start).RequireAuthorization(Policies.Operate).WithName("startInstance").WithSummary("Start an instance; a proxied one is switched on");
+        all.MapPost("/{id}/stop", Stop).RequireAuthorization(Policies.Operate).WithName("stopInstance").WithSummary("Stop an instance, a proxied one is switched off; what the next start needs stays");
         all.MapPost("/{id}/restart", Restart).RequireAuthorization(Policies.Operate).WithName("restartInstance").WithSummary("Restart an instance");
         all.MapPost("/{id}/probe", Probe).RequireAuthorization(Policies.Operate).WithName("probeInstance").WithSummary("Ask the server for its tools now");
+        all.MapPost("/detect", Detect).RequireAuthorization(Policies.Operate).WithName("detectRemote").WithSummary("Find out what answers at the address of a remote server")
+            .WithDescription("Answers 200 also when nothing usable was found: 'ok' is false then, and 'error' says why. With 'instance' the stored secrets of that instance are used where 'remote' keeps them.");
         all.MapGet("/{id}/usage", Usage).RequireAuthorization(Policies.Read).WithName("getInstanceUsage").WithSummary("CPU, memory and sessions of a running instance");
         all.MapGet("/{id}/events", Events).RequireAuthorization(Policies.Read).WithName("listInstanceEvents").WithSummary("What happened to an instance, newest first");
         all.MapGet("/{id}/client-config", ClientConfiguration).RequireAuthorization(Policies.Read).WithName("getClientConfig").WithSummary("Configuration that connects a client to an instance");
@@ -41,7 +43,7 @@ internal static class InstanceEndpoints
     {
         var instance = await instances.CreateAsync(input, user.Actor(), idempotencyKey, cancellationToken);
         var view = Shown(instance, address, http);
-        return input.Start ? TypedResults.Accepted(Location(instance), view) : TypedResults.Created(Location(instance), view);
+        return input.Start && instance.Mode != InstanceModes.Direct ? TypedResults.Accepted(Location(instance), view) : TypedResults.Created(Location(instance), view);
     }
 
     private static async Task<Ok<InstanceView>> Get(string id, InstanceManager instances, PublicAddress address, HttpContext http, CancellationToken cancellationToken) =>
@@ -65,6 +67,9 @@ internal static class InstanceEndpoints
 
     private static async Task<Ok<ProbeResult>> Probe(string id, InstanceManager instances, InstanceInspector inspector, CancellationToken cancellationToken) =>
         TypedResults.Ok(await inspector.ProbeAsync(await instances.GetAsync(id, cancellationToken), cancellationToken));
+
+    private static async Task<Ok<RemoteFindings>> Detect(DetectInput input, RemoteProbe remotes, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await remotes.DetectAsync(input, cancellationToken));
 
     private static async Task<Ok<UsageView>> Usage(string id, InstanceManager instances, InstanceInspector inspector, CancellationToken cancellationToken) =>
         TypedResults.Ok(await inspector.UsageAsync(await instances.GetAsync(id, cancellationToken), cancellationToken));

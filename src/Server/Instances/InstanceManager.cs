@@ -5,20 +5,22 @@ using Microsoft.EntityFrameworkCore;
 namespace McpCan.Server.Instances;
 
 /// <summary>The commands on instances; API and console call the same. A change is stored, then carried out by <see cref="InstanceReconciler"/>.</summary>
-public sealed class InstanceManager : IDisposable
+public sealed partial class InstanceManager : IDisposable
 {
     private readonly IDbContextFactory<McpCanDb> _databases;
     private readonly SecretProtector _protector;
+    private readonly RemoteSettings _remotes;
     private readonly InstanceChanges _changes;
     private readonly Idempotency _idempotency;
     private readonly TimeProvider _time;
     // One writer: names stay unique and repeated requests find each other without database errors.
     private readonly SemaphoreSlim _writing = new(1, 1);
 
-    internal InstanceManager(IDbContextFactory<McpCanDb> databases, SecretProtector protector, InstanceChanges changes, Idempotency idempotency, TimeProvider time)
+    internal InstanceManager(IDbContextFactory<McpCanDb> databases, SecretProtector protector, RemoteSettings remotes, InstanceChanges changes, Idempotency idempotency, TimeProvider time)
     {
         _databases = databases;
         _protector = protector;
+        _remotes = remotes;
         _changes = changes;
         _idempotency = idempotency;
         _time = time;
@@ -103,15 +105,16 @@ public sealed class InstanceManager : IDisposable
             if (revision is { } known && known != instance.Revision)
                 throw new ProblemException(412, "changed-meanwhile", $"The instance was changed in the meantime: its revision is {instance.Revision}, not {known}. Read it again and repeat the change.");
             Alive(instance);
-            var before = RunSettings(instance);
+            var (mode, before) = (instance.Mode, RunSettings(instance));
             var fields = await ApplyAsync(db, instance, patch, cancellationToken);
             if (before != RunSettings(instance))
             {
                 instance.Generation++;
-                if (instance.ShouldRun) Turn(instance, InstanceStates.Starting, "Its settings changed.");
+                if (instance.Mode != mode) SwitchMode(instance);
+                else if (instance.ShouldRun) Turn(instance, InstanceStates.Starting, "Its settings changed.");
             }
             instance.UpdatedAt = _time.GetUtcNow();
-            return ("updated", fields.Count == 0 ? null : string.Join(", ", fields));
+            return instance.Mode == mode ? ("updated", fields.Count == 0 ? null : string.Join(", ", fields)) : ("mode-changed", $"{mode} → {instance.Mode}");
         }, cancellationToken);
 
     /// <summary>Starts an instance; one that should run already is left as it is, one that failed is tried anew.</summary>
@@ -119,6 +122,7 @@ public sealed class InstanceManager : IDisposable
         ChangeAsync(idOrSlug, actor, (_, instance) =>
         {
             Alive(instance);
+            NotDirect(instance);
             if (instance is { ShouldRun: true, Status.State: not InstanceStates.Failed }) return Nothing;
             if (instance.ShouldRun) instance.Generation++;
             instance.ShouldRun = true;
@@ -131,19 +135,22 @@ public sealed class InstanceManager : IDisposable
         ChangeAsync(idOrSlug, actor, (_, instance) =>
         {
             Alive(instance);
+            NotDirect(instance);
             if (!instance.ShouldRun) return Nothing;
             instance.ShouldRun = false;
             Turn(instance, InstanceStates.Stopping, $"Stopped by {actor}.");
             return Event("stopped");
         }, cancellationToken);
 
-    /// <summary>Ends the run and begins a new one; starts one that was stopped.</summary>
+    /// <summary>Ends the run and begins a new one, at a proxied server all sessions; starts one that was stopped.</summary>
     public Task<Instance> RestartAsync(string idOrSlug, string actor, CancellationToken cancellationToken) =>
         ChangeAsync(idOrSlug, actor, (_, instance) =>
         {
             Alive(instance);
+            NotDirect(instance);
             instance.ShouldRun = true;
             instance.Generation++;
+            if (instance is { Mode: InstanceModes.Proxy, Remote: { } remote }) instance.Remote = _remotes.Renewed(remote);
             Turn(instance, InstanceStates.Starting, null);
             return Event("restarted");
         }, cancellationToken);
@@ -184,83 +191,13 @@ public sealed class InstanceManager : IDisposable
         }
     }
 
-    private async Task<Instance> NewAsync(McpCanDb db, InstanceInput input, string actor, CancellationToken cancellationToken)
+    /// <summary>The new mode's state; whether it should run stays as it was. What was seen of the other server no longer holds.</summary>
+    private void SwitchMode(Instance instance)
     {
-        var now = _time.GetUtcNow();
-        var checks = new Checks();
-        var instance = new Instance
-        {
-            Id = Ids.New("i"),
-            Name = input.Name,
-            Slug = input.Slug ?? await FreeSlugAsync(db, InstanceRules.Slug(input.Name), cancellationToken),
-            Mode = input.Mode,
-            Environment = input.Environment ?? "local",
-            Source = input.Source?.Over(null, checks),
-            Processes = input.Processes ?? "per-session",
-            Limits = (input.Limits ?? new LimitsInput()).Over(new()),
-            MinimumIsolation = input.MinimumIsolation,
-            TokenRequired = input.Access?.TokenRequired ?? true,
-            QueryTokenAllowed = input.Access?.QueryToken ?? false,
-            ShouldRun = input.Start,
-            CreatedAt = now,
-            UpdatedAt = now,
-            CreatedBy = actor,
-        };
-        if (input.Env is not null) SetEnv(instance, input.Env!, checks);
-        await InstanceRules.CheckAsync(db, instance, checks, cancellationToken);
-        checks.Throw();
-        Turn(instance, input.Start ? InstanceStates.Starting : InstanceStates.Stopped, input.Start ? null : "Not started yet.");
-        return instance;
-    }
-
-    /// <summary>Applies and checks; answers the names of the fields that were given.</summary>
-    private async Task<List<string>> ApplyAsync(McpCanDb db, Instance instance, InstancePatch patch, CancellationToken cancellationToken)
-    {
-        var fields = new List<string>();
-        var checks = new Checks();
-        if (Given(patch.Name, "name")) instance.Name = patch.Name.Value ?? "";
-        if (Given(patch.Slug, "slug")) instance.Slug = patch.Slug.Value ?? "";
-        if (Given(patch.Mode, "mode")) instance.Mode = patch.Mode.Value ?? "";
-        if (Given(patch.Source, "source")) instance.Source = patch.Source.Value?.Over(instance.Source, checks);
-        if (Given(patch.Processes, "processes")) instance.Processes = patch.Processes.Value ?? "per-session";
-        if (Given(patch.Limits, "limits")) instance.Limits = patch.Limits.Value?.Over(instance.Limits) ?? new();
-        if (Given(patch.MinimumIsolation, "minimumIsolation")) instance.MinimumIsolation = patch.MinimumIsolation.Value;
-        if (Given(patch.Access, "access"))
-        {
-            instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
-            instance.QueryTokenAllowed = patch.Access.Value?.QueryToken ?? (patch.Access.Value is not null && instance.QueryTokenAllowed);
-        }
-        if (Given(patch.Env, "env"))
-        {
-            // A new dictionary, so that the change is seen.
-            instance.Env = patch.Env.Value is null ? [] : new(instance.Env);
-            if (patch.Env.Value is { } env) SetEnv(instance, env, checks);
-        }
-        await InstanceRules.CheckAsync(db, instance, checks, cancellationToken);
-        checks.Throw();
-        return fields;
-
-        bool Given<T>(Patch<T> field, string name)
-        {
-            if (field.Given) fields.Add(name);
-            return field.Given;
-        }
-    }
-
-    private void SetEnv(Instance instance, IReadOnlyDictionary<string, EnvInput?> env, Checks checks)
-    {
-        foreach (var (name, input) in env)
-        {
-            var stored = instance.Env.GetValueOrDefault(name);
-            if (input is null) instance.Env.Remove(name);
-            else if (input.Keep) checks.That(stored is { Secret: true }, $"env.{name}", "There is no stored secret to keep; give its value.");
-            else if (input.Secret)
-            {
-                checks.That(input.Value!.Length <= 32_768, $"env.{name}", "The value is longer than 32,768 characters.");
-                instance.Env[name] = new EnvValue(_protector.Protect(input.Value), true);
-            }
-            else instance.Env[name] = new EnvValue(input.Value ?? "", false);
-        }
+        (instance.ToolCount, instance.ServerInfo, instance.ProtocolVersion) = (null, null, null);
+        if (instance.Mode == InstanceModes.Direct) Turn(instance, InstanceStates.Registered, null);
+        else if (instance.ShouldRun) Turn(instance, InstanceStates.Starting, "Its mode changed.");
+        else Turn(instance, InstanceStates.Stopped, "Not started yet.");
     }
 
     private void Turn(Instance instance, string state, string? reason) => instance.Status = instance.Status with
@@ -280,16 +217,17 @@ public sealed class InstanceManager : IDisposable
         if (instance.Deleting) throw new ProblemException(409, "deleting", $"The instance '{instance.Name}' is being deleted.");
     }
 
-    /// <summary>What a change of starts a new run for.</summary>
-    private static string RunSettings(Instance i) => JsonSerializer.Serialize(new { i.Source, i.Env, i.Processes, i.Limits, i.MinimumIsolation, i.Environment });
-
-    private static async Task<string> FreeSlugAsync(McpCanDb db, string slug, CancellationToken cancellationToken)
+    private static void NotDirect(Instance instance)
     {
-        var taken = await db.Instances.Where(i => i.Slug.StartsWith(slug)).Select(i => i.Slug).ToListAsync(cancellationToken);
-        if (!taken.Contains(slug)) return slug;
-        for (var n = 2; ; n++)
-        {
-            if (!taken.Contains($"{slug}-{n}")) return $"{slug}-{n}";
-        }
+        if (instance.Mode == InstanceModes.Direct)
+            throw new ProblemException(409, "direct-mode", $"The server '{instance.Name}' is kept on file only, so there is nothing to start or stop. Change its mode first.");
     }
+
+    /// <summary>What a change of starts a new run for.</summary>
+    private static string RunSettings(Instance i) => i.Mode switch
+    {
+        InstanceModes.Managed => JsonSerializer.Serialize(new { i.Source, i.Env, i.Processes, i.Limits, i.MinimumIsolation, i.Environment }),
+        InstanceModes.Proxy => $"proxy {i.Remote?.Generation}",
+        _ => i.Mode,
+    };
 }

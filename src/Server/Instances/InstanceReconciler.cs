@@ -82,9 +82,9 @@ internal sealed partial class InstanceReconciler(WorkerServices services, Worklo
         var adopted = 0;
         foreach (var instance in instances)
         {
-            var run = running.GetValueOrDefault(instance.Id) is { } r && r.Generation == instance.Generation && instance is { ShouldRun: true, Deleting: false } ? r : null;
-            _workers[instance.Id] = new InstanceWorker(instance.Id, services, run);
-            if (run is null && instance.Status.State is InstanceStates.Running or InstanceStates.Degraded)
+            var run = running.GetValueOrDefault(instance.Id) is { } r && r.Generation == instance.Generation && instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false } ? r : null;
+            _workers[instance.Id] = new InstanceWorker(instance.Id, services, run, running.ContainsKey(instance.Id));
+            if (run is null && instance.Mode == InstanceModes.Managed && instance.Status.State is InstanceStates.Running or InstanceStates.Degraded)
                 instance.Status = instance.Status with { State = instance.ShouldRun ? InstanceStates.Starting : InstanceStates.Stopping, Reason = null, Phase = null };
             services.Routes.Set(instance, run is null ? null : InstanceWorker.Upstream(run));
             if (run is not null) adopted++;

@@ -5,7 +5,7 @@ using McpCan.Server.Hosting;
 namespace McpCan.Server.Instances;
 
 /// <summary>The gateway's routes: an immutable table by slug and id, swapped whole at each change.</summary>
-public sealed class InstanceRoutes(McpCanOptions options) : IRouteSource
+public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes) : IRouteSource
 {
     private readonly Lock _gate = new();
     private volatile ImmutableDictionary<string, GatewayRoute> _table = ImmutableDictionary.Create<string, GatewayRoute>(StringComparer.Ordinal);
@@ -16,13 +16,13 @@ public sealed class InstanceRoutes(McpCanOptions options) : IRouteSource
     /// <summary>Takes over an instance's settings and state; where its workload is stays as it was.</summary>
     internal void Set(Instance instance)
     {
-        lock (_gate) Swap(instance.Id, Route(instance, _table.GetValueOrDefault(instance.Id)?.Upstream));
+        lock (_gate) Swap(instance.Id, Route(instance, _table.GetValueOrDefault(instance.Id)?.Upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
     }
 
     /// <summary>Takes over an instance's settings and state, and says where its workload is now; null means that it has none.</summary>
     internal void Set(Instance instance, GatewayUpstream? upstream)
     {
-        lock (_gate) Swap(instance.Id, Route(instance, upstream));
+        lock (_gate) Swap(instance.Id, Route(instance, upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
     }
 
     internal void Remove(string instanceId)
@@ -38,21 +38,39 @@ public sealed class InstanceRoutes(McpCanOptions options) : IRouteSource
         _table = route is null ? table.Remove(id) : table.SetItem(id, route).SetItem(route.Slug, route);
     }
 
-    private GatewayRoute Route(Instance instance, GatewayUpstream? upstream) => new()
+    private GatewayRoute Route(Instance instance, GatewayUpstream? upstream, GatewayRemote? known) => new()
     {
         InstanceId = instance.Id,
         Slug = instance.Slug,
         Name = instance.Name,
-        Upstream = instance.ShouldRun && !instance.Deleting ? upstream : null,
+        Upstream = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false } ? upstream : null,
+        Remote = instance is { Mode: InstanceModes.Proxy, ShouldRun: true, Deleting: false, Remote: { } remote } ? Open(remote, known) : null,
+        DirectOnly = instance is { Mode: InstanceModes.Direct, Deleting: false },
         UnavailableReason = Why(instance),
         TokenRequired = instance.TokenRequired,
         QueryTokenAllowed = instance.QueryTokenAllowed,
         MaxRequestBytes = options.MaxMcpRequestBytes,
     };
 
+    // Opened once a change, not at each new state. What cannot be read has no route; the reconciler says why.
+    private GatewayRemote? Open(RemoteServer remote, GatewayRemote? known)
+    {
+        if (known?.Generation == remote.Generation) return known;
+        try
+        {
+            return remotes.Open(remote);
+        }
+        catch (ProblemException)
+        {
+            return null;
+        }
+    }
+
     // For clients: no details of the failure, which only people of this platform may see.
     private static string Why(Instance instance) => instance.Status.State switch
     {
+        _ when instance is { Mode: InstanceModes.Direct, Deleting: false } => $"The server '{instance.Name}' is kept on file only: connect to it with its own address or command.",
+        InstanceStates.Stopping or InstanceStates.Stopped when instance.Mode == InstanceModes.Proxy => $"The server '{instance.Name}' is switched off.",
         InstanceStates.Starting => $"The server '{instance.Name}' is starting. Try again in a moment.",
         InstanceStates.Failed => $"The server '{instance.Name}' failed to run. Its operator can see why in the MCPCAN console.",
         InstanceStates.Stopping or InstanceStates.Stopped => $"The server '{instance.Name}' is stopped.",

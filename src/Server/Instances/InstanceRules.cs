@@ -34,9 +34,7 @@ internal static partial class InstanceRules
         checks.Name(instance.Name)
             .That(SlugForm().IsMatch(instance.Slug), "slug", "Must have 1 to 63 lower-case letters, digits and dashes, and start and end with a letter or digit.")
             .That(!instance.Slug.StartsWith("i-", StringComparison.Ordinal), "slug", "Must not start with 'i-', which ids start with.")
-            .That(instance.Mode == "managed", "mode", instance.Mode is "proxy" or "direct"
-                ? $"This version runs managed servers only; mode '{instance.Mode}' is not available yet."
-                : "Must be 'managed'.")
+            .That(InstanceModes.All.Contains(instance.Mode), "mode", $"Must be one of {string.Join(", ", InstanceModes.All)}.")
             .That(instance.Environment == "local", "environment", $"There is no environment '{instance.Environment}'. Use 'local'.")
             .That(Processes.Contains(instance.Processes), "processes", $"Must be one of {string.Join(", ", Processes)}.")
             .That(!await db.Instances.AnyAsync(i => i.Slug == instance.Slug && i.Id != instance.Id, cancellationToken), "slug", $"The address '{instance.Slug}' is taken.");
@@ -72,9 +70,6 @@ internal static partial class InstanceRules
     {
         switch (source)
         {
-            case null:
-                checks.That(false, "source", "A managed server needs a source: a command or a package.");
-                break;
             case CommandSource command:
                 checks.That(!string.IsNullOrWhiteSpace(command.Command), "source.command", "Must name a program, for example npx.");
                 checks.That(command.Command.Length <= 4096 && !command.Command.Any(char.IsControl), "source.command", "At most 4,096 characters, no control characters.");

@@ -8,10 +8,10 @@ namespace McpCan.Server.Instances;
 /// any number of changes meanwhile end in the last one.
 /// <code>
 ///            ┌────────────── round: read the instance ──────────────┐
-///  gone → end   deleting → remove, end   off → stop, wait   on, not running → start   running → watch
+///  gone → end   deleting → remove, end   not managed → no workload   off → stop, wait   on, not running → start   running → watch
 /// </code>
 /// </summary>
-internal sealed partial class InstanceWorker(string id, WorkerServices services, WorkloadStatus? adopted = null) : IDisposable
+internal sealed partial class InstanceWorker(string id, WorkerServices services, WorkloadStatus? adopted = null, bool mayRun = false) : IDisposable
 {
     private const int CrashesUntilFailed = 5;
     private static readonly TimeSpan Stable = TimeSpan.FromMinutes(5);
@@ -90,6 +90,12 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
             await services.Changes.ForgetAsync(id, cancellationToken);
             return false;
         }
+        if (instance.Mode != InstanceModes.Managed)
+        {
+            await RemoteAsync(runtime, cancellationToken);
+            return true;
+        }
+        _mayRun = true;
         if (!instance.ShouldRun) await StopAsync(runtime, cancellationToken);
         else if (runtime is null) await UnreachableAsync(cancellationToken);
         else if (_run is null || _run.Generation != instance.Generation) await StartAsync(runtime, cancellationToken);
@@ -193,7 +199,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private void Take(Instance instance)
     {
         _instance = instance;
-        if (_generation != instance.Generation) (_generation, _failures, _notBefore, _unsaved) = (instance.Generation, 0, default, null);
+        if (_generation != instance.Generation) (_generation, _failures, _notBefore, _unsaved, _probeFailures, _probedOnce) = (instance.Generation, 0, default, null, 0, false);
         if (_unsaved is { } unsaved && instance is { ShouldRun: true, Deleting: false } && unsaved.Generation == instance.Generation) instance.Status = unsaved.Status;
         services.Routes.Set(instance, _run is not null && _run.Generation == instance.Generation && IsUp(instance.Status) ? Upstream(_run) : null);
     }

@@ -14,15 +14,18 @@ internal static class InstancesSetup
     {
         var services = builder.Services;
         services.AddSingleton<EnvironmentMap>();
+        services.AddSingleton<RemoteSettings>();
         services.AddSingleton<InstanceRoutes>();
         services.AddSingleton<IRouteSource>(s => s.GetRequiredService<InstanceRoutes>());
         services.AddSingleton<InstanceFeed>();
         services.AddSingleton<InstanceChanges>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<BridgeProbe>();
+        services.AddSingleton<IRemoteInspector, PlainInspector>();
+        services.AddSingleton<RemoteProbe>();
         services.AddSingleton<InstanceInspector>();
         services.AddSingleton(s => new InstanceManager(
-            s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<InstanceChanges>(),
+            s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<RemoteSettings>(), s.GetRequiredService<InstanceChanges>(),
             s.GetRequiredService<Idempotency>(), s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IPackageUsage, PackageUse>();
         services.AddSingleton<WorkerServices>();

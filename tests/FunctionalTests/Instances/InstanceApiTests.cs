@@ -71,7 +71,6 @@ public abstract class InstanceApiTests<TApp>(TApp app) : IClassFixture<TApp> whe
     [InlineData("""{"name":"x","source":{"command":"npx","type":"command","args":[null]}}""", "source.args")]
     [InlineData("""{"name":"x","source":{"type":"image","image":"a"}}""", "source.type")]
     [InlineData("""{"name":"x","source":{"type":"package","packageId":"p-none"}}""", "source.packageId")]
-    [InlineData("""{"name":"x","mode":"proxy","remote":{"url":"https://example.com"}}""", "mode")]
     [InlineData("""{"name":"x","source":{"type":"command","command":"a"},"env":{"A":{"secret":true}}}""", "env.A")]
     [InlineData("""{"name":"x","source":{"type":"command","command":"a"},"env":{"A":{"secret":7}}}""", "env.A")]
     [InlineData("""{"name":"x","source":{"type":"command","command":"a"},"env":[]}""", "env")]

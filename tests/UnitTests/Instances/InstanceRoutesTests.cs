@@ -1,13 +1,14 @@
 using McpCan.Gateway;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
+using Microsoft.AspNetCore.DataProtection;
 
 namespace McpCan.UnitTests.Instances;
 
 public sealed class InstanceRoutesTests
 {
     private static readonly GatewayUpstream Here = new("unix:/a", 3);
-    private readonly InstanceRoutes _routes = new(new McpCanOptions());
+    private readonly InstanceRoutes _routes = new(new McpCanOptions(), new RemoteSettings(new SecretProtector(new EphemeralDataProtectionProvider()), TimeProvider.System));
 
     [Fact]
     public void Find_BySlugAndById()

@@ -262,6 +262,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<bool>("QueryTokenAllowed")
                         .HasColumnType("boolean");
 
+                    b.Property<string>("Remote")
+                        .HasColumnType("text");
+
                     b.Property<long>("Revision")
                         .IsConcurrencyToken()
                         .HasColumnType("bigint");

@@ -257,6 +257,9 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<bool>("QueryTokenAllowed")
                         .HasColumnType("INTEGER");
 
+                    b.Property<string>("Remote")
+                        .HasColumnType("TEXT");
+
                     b.Property<long>("Revision")
                         .IsConcurrencyToken()
                         .HasColumnType("INTEGER");

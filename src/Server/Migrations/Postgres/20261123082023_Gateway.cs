@@ -17,6 +17,12 @@ namespace McpCan.Server.Migrations.Postgres
                 nullable: true);
 
             migrationBuilder.AddColumn<string>(
+                name: "Remote",
+                table: "Instances",
+                type: "text",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
                 name: "Era",
                 table: "AccessLog",
                 type: "text",
@@ -91,6 +97,10 @@ namespace McpCan.Server.Migrations.Postgres
 
             migrationBuilder.DropColumn(
                 name: "Capture",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "Remote",
                 table: "Instances");
 
             migrationBuilder.DropColumn(

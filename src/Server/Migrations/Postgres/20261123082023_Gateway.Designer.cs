@@ -11,7 +11,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace McpCan.Server.Migrations.Postgres
 {
     [DbContext(typeof(PostgresDb))]
-    [Migration("20261123080015_Gateway")]
+    [Migration("20261123082023_Gateway")]
     partial class Gateway
     {
         /// <inheritdoc />
@@ -264,6 +264,9 @@ namespace McpCan.Server.Migrations.Postgres
 
                     b.Property<bool>("QueryTokenAllowed")
                         .HasColumnType("boolean");
+
+                    b.Property<string>("Remote")
+                        .HasColumnType("text");
 
                     b.Property<long>("Revision")
                         .IsConcurrencyToken()

@@ -17,6 +17,12 @@ namespace McpCan.Server.Migrations.Sqlite
                 nullable: true);
 
             migrationBuilder.AddColumn<string>(
+                name: "Remote",
+                table: "Instances",
+                type: "TEXT",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
                 name: "Era",
                 table: "AccessLog",
                 type: "TEXT",
@@ -91,6 +97,10 @@ namespace McpCan.Server.Migrations.Sqlite
 
             migrationBuilder.DropColumn(
                 name: "Capture",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "Remote",
                 table: "Instances");
 
             migrationBuilder.DropColumn(

@@ -10,7 +10,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace McpCan.Server.Migrations.Sqlite
 {
     [DbContext(typeof(SqliteDb))]
-    [Migration("20261123080013_Gateway")]
+    [Migration("20261123082021_Gateway")]
     partial class Gateway
     {
         /// <inheritdoc />
@@ -259,6 +259,9 @@ namespace McpCan.Server.Migrations.Sqlite
 
                     b.Property<bool>("QueryTokenAllowed")
                         .HasColumnType("INTEGER");
+
+                    b.Property<string>("Remote")
+                        .HasColumnType("TEXT");
 
                     b.Property<long>("Revision")
                         .IsConcurrencyToken()

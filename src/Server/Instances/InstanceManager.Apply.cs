@@ -1,0 +1,107 @@
+using McpCan.Server.Hosting;
+using Microsoft.EntityFrameworkCore;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>From what a person or script sends to an instance.</summary>
+public sealed partial class InstanceManager
+{
+    private async Task<Instance> NewAsync(McpCanDb db, InstanceInput input, string actor, CancellationToken cancellationToken)
+    {
+        var now = _time.GetUtcNow();
+        var checks = new Checks();
+        var instance = new Instance
+        {
+            Id = Ids.New("i"),
+            Name = input.Name,
+            Slug = input.Slug ?? await FreeSlugAsync(db, InstanceRules.Slug(input.Name), cancellationToken),
+            Mode = input.Mode,
+            Environment = input.Environment ?? "local",
+            Source = input.Source?.Over(null, checks),
+            Remote = input.Remote is null ? null : _remotes.Over(null, input.Remote, checks),
+            Processes = input.Processes ?? "per-session",
+            Limits = (input.Limits ?? new LimitsInput()).Over(new()),
+            MinimumIsolation = input.MinimumIsolation,
+            TokenRequired = input.Access?.TokenRequired ?? true,
+            QueryTokenAllowed = input.Access?.QueryToken ?? false,
+            ShouldRun = input.Start,
+            CreatedAt = now,
+            UpdatedAt = now,
+            CreatedBy = actor,
+        };
+        if (input.Env is not null) SetEnv(instance, input.Env!, checks);
+        if (InstanceModes.Missing(instance) is { } missing && (missing.Field != "source" || input.Source is null)) checks.That(false, missing.Field, missing.Message);
+        await InstanceRules.CheckAsync(db, instance, checks, cancellationToken);
+        checks.Throw();
+        if (instance.Mode == InstanceModes.Direct) Turn(instance, InstanceStates.Registered, null);
+        else Turn(instance, input.Start ? InstanceStates.Starting : InstanceStates.Stopped, input.Start ? null : "Not started yet.");
+        return instance;
+    }
+
+    /// <summary>Applies and checks; answers the names of the fields that were given.</summary>
+    private async Task<List<string>> ApplyAsync(McpCanDb db, Instance instance, InstancePatch patch, CancellationToken cancellationToken)
+    {
+        var fields = new List<string>();
+        var checks = new Checks();
+        var mode = instance.Mode;
+        if (Given(patch.Name, "name")) instance.Name = patch.Name.Value ?? "";
+        if (Given(patch.Slug, "slug")) instance.Slug = patch.Slug.Value ?? "";
+        if (Given(patch.Mode, "mode")) instance.Mode = patch.Mode.Value ?? "";
+        if (Given(patch.Source, "source")) instance.Source = patch.Source.Value?.Over(instance.Source, checks);
+        if (Given(patch.Remote, "remote")) instance.Remote = patch.Remote.Value is { } remote ? _remotes.Over(instance.Remote, remote, checks) : null;
+        if (Given(patch.Processes, "processes")) instance.Processes = patch.Processes.Value ?? "per-session";
+        if (Given(patch.Limits, "limits")) instance.Limits = patch.Limits.Value?.Over(instance.Limits) ?? new();
+        if (Given(patch.MinimumIsolation, "minimumIsolation")) instance.MinimumIsolation = patch.MinimumIsolation.Value;
+        if (Given(patch.Access, "access"))
+        {
+            instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
+            instance.QueryTokenAllowed = patch.Access.Value?.QueryToken ?? (patch.Access.Value is not null && instance.QueryTokenAllowed);
+        }
+        if (Given(patch.Env, "env"))
+        {
+            // A new dictionary, so that the change is seen.
+            instance.Env = patch.Env.Value is null ? [] : new(instance.Env);
+            if (patch.Env.Value is { } env) SetEnv(instance, env, checks);
+        }
+        if (InstanceModes.Missing(instance) is { } missing)
+        {
+            if (instance.Mode != mode) throw new ProblemException(422, "mode-incomplete", $"The mode cannot change to '{instance.Mode}'. {missing.Message}", new Dictionary<string, string[]> { [missing.Field] = [missing.Message] });
+            checks.That(false, missing.Field, missing.Message);
+        }
+        await InstanceRules.CheckAsync(db, instance, checks, cancellationToken);
+        checks.Throw();
+        return fields;
+
+        bool Given<T>(Patch<T> field, string name)
+        {
+            if (field.Given) fields.Add(name);
+            return field.Given;
+        }
+    }
+
+    private void SetEnv(Instance instance, IReadOnlyDictionary<string, EnvInput?> env, Checks checks)
+    {
+        foreach (var (name, input) in env)
+        {
+            var stored = instance.Env.GetValueOrDefault(name);
+            if (input is null) instance.Env.Remove(name);
+            else if (input.Keep) checks.That(stored is { Secret: true }, $"env.{name}", "There is no stored secret to keep; give its value.");
+            else if (input.Secret)
+            {
+                checks.That(input.Value!.Length <= 32_768, $"env.{name}", "The value is longer than 32,768 characters.");
+                instance.Env[name] = new EnvValue(_protector.Protect(input.Value), true);
+            }
+            else instance.Env[name] = new EnvValue(input.Value ?? "", false);
+        }
+    }
+
+    private static async Task<string> FreeSlugAsync(McpCanDb db, string slug, CancellationToken cancellationToken)
+    {
+        var taken = await db.Instances.Where(i => i.Slug.StartsWith(slug)).Select(i => i.Slug).ToListAsync(cancellationToken);
+        if (!taken.Contains(slug)) return slug;
+        for (var n = 2; ; n++)
+        {
+            if (!taken.Contains($"{slug}-{n}")) return $"{slug}-{n}";
+        }
+    }
+}

@@ -1,0 +1,25 @@
+using McpCan.Gateway;
+
+namespace McpCan.Server.Instances;
+
+/// <summary>What was found at a remote server's address.</summary>
+/// <param name="Ok">Whether an MCP server answered <c>tools/list</c> there.</param>
+/// <param name="Error">Why not, one sentence.</param>
+/// <param name="AuthorizationRequired">Whether it wants credentials that it did not get.</param>
+/// <param name="Transport"><c>streamable-http</c> or <c>sse</c>.</param>
+/// <param name="Era"><c>legacy</c> or <c>modern</c>.</param>
+/// <param name="ServerInfo">Server's name and version.</param>
+/// <param name="ProtocolVersion">Revision of the protocol that it speaks.</param>
+/// <param name="Tools">Its tools.</param>
+/// <param name="DurationMs">Time from the first request to the last answer.</param>
+public sealed record RemoteFindings(
+    bool Ok, string? Error, bool AuthorizationRequired, string? Transport, string? Era, string? ServerInfo, string? ProtocolVersion, IReadOnlyList<FoundTool> Tools, double DurationMs);
+
+/// <summary>A tool of a remote server.</summary>
+public sealed record FoundTool(string Name, string? Description);
+
+/// <summary>Speaks to remote servers to find out what they are.</summary>
+internal interface IRemoteInspector
+{
+    Task<RemoteFindings> DetectAsync(GatewayRemote remote, CancellationToken cancellationToken);
+}
