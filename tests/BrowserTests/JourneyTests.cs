@@ -73,11 +73,11 @@ public sealed class JourneyTests(ConsoleServer server)
         await ConsoleServer.UntilAsync("the call stands in the access log", async () =>
         {
             await page.GetByRole(AriaRole.Button, new() { Name = "Refresh" }).ClickAsync();
-            return await page.GetByText("tools/list").CountAsync() > 0;
+            return await page.Locator("td").GetByText("tools/list").CountAsync() > 0;
         }, TimeSpan.FromSeconds(20));
         await visit.CheckAccessibilityAsync();
         await visit.ShootAsync("instance-access-log");
-        foreach (var tab in new[] { "Configuration", "Events", "Logs" })
+        foreach (var tab in new[] { "Configuration", "Events", "Traffic", "Logs" })
         {
             await page.GetByRole(AriaRole.Tab, new() { Name = tab }).ClickAsync();
             await Expect(page.GetByRole(AriaRole.Tab, new() { Name = tab })).ToHaveAttributeAsync("aria-selected", "true");

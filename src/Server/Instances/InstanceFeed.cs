@@ -34,7 +34,14 @@ public sealed partial class InstanceFeed(ILogger<InstanceFeed> logger)
 
     private sealed class Subscription(InstanceFeed feed, Action<string> changed) : IDisposable
     {
-        public Action<string> Changed => changed;
+        // The subscriber's, not the publisher's: the language of the page travels with it.
+        private readonly ExecutionContext? _context = ExecutionContext.Capture();
+
+        public void Changed(string instanceId)
+        {
+            if (_context is null) changed(instanceId);
+            else ExecutionContext.Run(_context, _ => changed(instanceId), null);
+        }
 
         public void Dispose() => ImmutableInterlocked.Update(ref feed._subscriptions, list => list.Remove(this));
     }

@@ -18,6 +18,7 @@ public sealed record AccessLogQuery(
     [property: Description("'ok', 'error', an HTTP status such as 404, or a class such as 4xx.")] string? Status = null,
     [property: Description("Only clients whose name contains this text, or with this network address.")] string? Client = null,
     [property: Description("Only this session (as records show it).")] string? Session = null,
+    [property: Description("Only this HTTP method; POST leaves streams out, as the traffic's counts do.")] string? HttpMethod = null,
     [property: Description("'legacy' or 'modern': only this family of the protocol.")] string? Era = null,
     [property: Description("Only records of this trace (W3C trace id).")] string? Trace = null,
     [property: Description("A JSON-RPC error code, or a text that the error contains, in any case.")] string? Error = null,
@@ -113,6 +114,7 @@ internal sealed class AccessLogReader(IDbContextFactory<McpCanDb> databases, Acc
         if (query.Tool is { Length: > 0 } tool) records = records.Where(r => r.Target == tool);
         if (query.Method is { Length: > 0 } method) records = records.Where(r => r.Method == method);
         if (query.Session is { Length: > 0 } session) records = records.Where(r => r.Session == session);
+        if (query.HttpMethod?.ToUpperInvariant() is { Length: > 0 } http) records = records.Where(r => r.HttpMethod == http);
         if (query.Era is { Length: > 0 } era) records = records.Where(r => r.Era == era);
         if (query.Trace?.ToLowerInvariant() is { Length: > 0 } trace) records = records.Where(r => r.TraceId == trace);
         if (query.MinDuration is { } least) records = records.Where(r => r.DurationMs >= least);

@@ -18,5 +18,8 @@ public sealed class PlatformTexts;
 /// <summary>Texts of the frame and words used everywhere.</summary>
 public sealed class ShellTexts;
 
+/// <summary>Texts of the charts of traffic.</summary>
+public sealed class TrafficTexts;
+
 /// <summary>Texts of the add-server wizard.</summary>
 public sealed class WizardTexts;

@@ -1,10 +1,11 @@
+using System.Security.Claims;
 using McpCan.Server.Access;
 using McpCan.Server.Instances;
 using McpCan.Server.Traffic;
 using McpCan.Server.Web.Parts;
 using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Authorization;
 using Microsoft.AspNetCore.Components.Routing;
-using Microsoft.AspNetCore.WebUtilities;
 
 namespace McpCan.Server.Web.Pages.AccessLog;
 
@@ -12,27 +13,29 @@ namespace McpCan.Server.Web.Pages.AccessLog;
 public sealed partial class AccessPanel : IDisposable
 {
     private const int PerPage = 100;
-    private static readonly Dictionary<string, TimeSpan> Ranges = new()
-    {
-        ["1h"] = TimeSpan.FromHours(1),
-        ["24h"] = TimeSpan.FromDays(1),
-        ["7d"] = TimeSpan.FromDays(7),
-        ["30d"] = TimeSpan.FromDays(30),
-    };
-
     private List<AccessLogView>? _entries;
     private Dictionary<string, string> _names = [];
     private Dictionary<string, string> _tokens = [];
     private string? _next;
     private string? _problem;
+    private ClaimsPrincipal _user = new();
 
     /// <summary>The one instance; null for all.</summary>
     [Parameter] public string? InstanceId { get; set; }
-    [SupplyParameterFromQuery(Name = "search")] private string? Tool { get; set; }
+    [CascadingParameter] private Task<AuthenticationState> Authentication { get; set; } = default!;
+    [SupplyParameterFromQuery] private string? Search { get; set; }
     [SupplyParameterFromQuery] private string? Range { get; set; }
+    [SupplyParameterFromQuery] private string? From { get; set; }
+    [SupplyParameterFromQuery] private string? To { get; set; }
     [SupplyParameterFromQuery] private string? Server { get; set; }
-    [SupplyParameterFromQuery(Name = "token")] private string? TokenId { get; set; }
+    [SupplyParameterFromQuery] private string? Token { get; set; }
+    [SupplyParameterFromQuery] private string? Client { get; set; }
+    [SupplyParameterFromQuery] private string? Method { get; set; }
+    [SupplyParameterFromQuery] private string? Tool { get; set; }
     [SupplyParameterFromQuery] private string? Result { get; set; }
+    [SupplyParameterFromQuery] private string? Session { get; set; }
+    [SupplyParameterFromQuery] private string? Trace { get; set; }
+    [SupplyParameterFromQuery] private string? Http { get; set; }
     [Inject] private AccessLogReader Reader { get; set; } = default!;
     [Inject] private InstanceManager Instances { get; set; } = default!;
     [Inject] private TokenManager TokenManager { get; set; } = default!;
@@ -40,12 +43,13 @@ public sealed partial class AccessPanel : IDisposable
     [Inject] private Toasts Toasts { get; set; } = default!;
     [Inject] private TimeProvider Time { get; set; } = default!;
 
+    private AccessFilters Filters => new(Search, Range, From, To, Server, Token, Client, Method, Tool, Result, Session, Trace, Http);
     private string Path => new Uri(Navigation.Uri).GetLeftPart(UriPartial.Path);
-    private bool Filtered => Tool is not null || Range is not null || Server is not null || TokenId is not null || Result is not null;
 
     protected override async Task OnInitializedAsync()
     {
         Navigation.LocationChanged += Moved;
+        _user = (await Authentication).User;
         await LoadAsync();
     }
 
@@ -63,7 +67,7 @@ public sealed partial class AccessPanel : IDisposable
         {
             if (InstanceId is null) _names = (await Instances.AllAsync(CancellationToken.None)).ToDictionary(i => i.Id, i => i.Name);
             _tokens = (await Lists.AllAsync((page, c) => TokenManager.ListAsync(page, InstanceId, t => t, c), "name", CancellationToken.None)).ToDictionary(t => t.Id, t => t.Name);
-            var page = await Reader.ListAsync(Query(null), CancellationToken.None);
+            var page = await Reader.ListAsync(Filters.Query(InstanceId, Time.GetUtcNow(), PerPage, null), CancellationToken.None);
             (_entries, _next, _problem) = ([.. page.Items], page.Next, null);
         }
         catch (Exception e) when (e is not OperationCanceledException)
@@ -72,23 +76,22 @@ public sealed partial class AccessPanel : IDisposable
         }
     }
 
-    private AccessLogQuery Query(string? cursor) => new(InstanceId ?? Server, TokenId, Search: Tool, Status: Result, From: Time.GetUtcNow() - Ranges.GetValueOrDefault(Range ?? "24h", TimeSpan.FromDays(1)), Limit: PerPage, Cursor: cursor);
-
-    private string Export(string format)
-    {
-        var query = new Dictionary<string, string?> { ["format"] = format, ["instance"] = InstanceId ?? Server, ["token"] = TokenId, ["search"] = Tool, ["status"] = Result, ["from"] = Query(null).From!.Value.ToString("O") };
-        return QueryHelpers.AddQueryString("api/v1/access-logs/export", query.Where(q => q.Value is not null).ToDictionary());
-    }
+    private string Export(string format) => Filters.Export(InstanceId, Time.GetUtcNow(), format);
 
     private Task MoreAsync() => Toasts.TryAsync(async () =>
     {
-        var page = await Reader.ListAsync(Query(_next), CancellationToken.None);
+        var page = await Reader.ListAsync(Filters.Query(InstanceId, Time.GetUtcNow(), PerPage, _next), CancellationToken.None);
         _entries!.AddRange(page.Items);
         _next = page.Next;
     });
 
-    private void Set(string name, string? value) =>
-        Navigation.NavigateTo(Navigation.GetUriWithQueryParameter(name, string.IsNullOrWhiteSpace(value) ? null : value.Trim()), replace: true);
+    private void Set(string name, string? value)
+    {
+        var parameters = new Dictionary<string, object?> { [name] = string.IsNullOrWhiteSpace(value) ? null : value.Trim() };
+        if (name == "range") (parameters["from"], parameters["to"]) = (null, null);
+        if (name == "range" && value == "window") return;
+        Navigation.NavigateTo(Navigation.GetUriWithQueryParameters(parameters), replace: true);
+    }
 
     public void Dispose() => Navigation.LocationChanged -= Moved;
 }

@@ -28,8 +28,8 @@ public sealed partial class Detail
     // What does not apply to the mode is absent: a remote server has no log here.
     private string[] Tabs => _instance?.Mode switch
     {
-        "managed" => ["overview", "logs", "tokens", "access-log", "configuration", "events"],
-        "proxy" => ["overview", "tokens", "access-log", "configuration", "events"],
+        "managed" => ["overview", "logs", "traffic", "tokens", "access-log", "configuration", "events"],
+        "proxy" => ["overview", "traffic", "tokens", "access-log", "configuration", "events"],
         _ => ["overview", "configuration", "events"],
     };
 

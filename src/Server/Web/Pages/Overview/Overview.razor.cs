@@ -9,6 +9,7 @@ namespace McpCan.Server.Web.Pages.Overview;
 /// <summary>What needs a person now, and the first steps while there is nothing yet.</summary>
 public sealed partial class Overview
 {
+    private static readonly string[] Charts = ["calls", "latency"];
     private IReadOnlyList<Instance> _all = [];
     private List<Token> _tokens = [];
     private IReadOnlyDictionary<string, TrafficSummary> _traffic = new Dictionary<string, TrafficSummary>();
