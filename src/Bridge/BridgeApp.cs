@@ -1,5 +1,6 @@
 using System.Net;
 using McpCan.Protocol.Http;
+using McpCan.Protocol.Modern;
 using McpCan.Protocol.Sessions;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -15,6 +16,8 @@ sealed class BridgeApp : IDisposable
     readonly SseEndpoint sse;
     readonly PerSessionServers? perSession;
     readonly SharedServers? shared;
+    readonly EraServers eras;
+    readonly ModernEndpoint modern;
     readonly DateTimeOffset startedAt;
 
     BridgeApp(BridgeConfig config, BridgeLog log, TimeProvider time)
@@ -24,8 +27,10 @@ sealed class BridgeApp : IDisposable
         host = new(config, log, time);
         if (config.Processes == "per-session") host.ServerCrashed = (perSession = new(host)).Refill;
         else shared = new(host, config.Processes == "per-principal");
-        sessions = new((IServerSource?)perSession ?? shared!, Options(config), config.MaxSessions, time) { ServerAnswered = host.OnAnswered };
-        mcp = new(sessions);
+        eras = new(host, perSession, shared);
+        sessions = new(eras, Options(config), config.MaxSessions, time) { ServerAnswered = host.OnAnswered };
+        modern = new(eras, sessions.Options, time);
+        mcp = new(sessions, modern);
         sse = new(sessions);
     }
 
@@ -49,9 +54,8 @@ sealed class BridgeApp : IDisposable
         var mask = Native.UMask(0x7F); // the socket is for us alone from its first moment
         await web.StartAsync();
         _ = Native.UMask(mask);
-        bridge.perSession?.Refill();
-        bridge.shared?.StartAhead();
-        using var sweep = TimeProvider.System.CreateTimer(_ => bridge.shared?.Sweep(), null, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5));
+        bridge.eras.StartAhead();
+        using var sweep = TimeProvider.System.CreateTimer(_ => bridge.eras.Sweep(), null, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5));
         await web.WaitForShutdownAsync();
         await bridge.host.StopAllAsync();
         return 0;
@@ -137,13 +141,14 @@ sealed class BridgeApp : IDisposable
     public void Dispose()
     {
         sessions.Dispose();
+        modern.Dispose();
         host.Dispose();
     }
 
     BridgeStatus Status()
     {
         var failing = host.FailedStarts >= 3;
-        var state = failing ? "failed" : shared is null || shared.IsReady ? "ready" : "starting";
-        return new(state, sessions.Count, host.Count, perSession?.SpareCount ?? 0, sessions.RunningCalls, host.LastExit, host.Restarts, startedAt);
+        var state = failing ? "failed" : shared is null || shared.IsReady || eras.RefusesLegacy && eras.HasModern ? "ready" : "starting";
+        return new(state, sessions.Count, host.Count, perSession?.SpareCount ?? 0, sessions.RunningCalls + modern.RunningCount, host.LastExit, host.Restarts, startedAt);
     }
 }

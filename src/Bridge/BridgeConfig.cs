@@ -11,6 +11,9 @@ sealed record BridgeConfig
     public string? WorkingDirectory { get; set; }
     public Dictionary<string, string> Environment { get; set; } = [];
     public string Processes { get; set; } = "per-session";
+    /// <summary><c>legacy</c> or <c>modern</c> (2026-07-28 alone) where the server's era is known; <c>auto</c> finds it out when it matters.</summary>
+    public string Era { get; set; } = "auto";
+    public double ProbeSeconds { get; set; } = 10;
     public int WarmSpares { get; set; } = 1;
     public int MaxSessions { get; set; } = 100;
     public double SessionIdleSeconds { get; set; } = 1800;
@@ -37,6 +40,8 @@ sealed record BridgeConfig
     {
         if (Command.Length == 0 || Command[0].Length == 0) yield return "command is empty";
         if (Processes is not ("per-session" or "shared" or "per-principal")) yield return "processes must be per-session, shared or per-principal";
+        if (Era is not ("auto" or "legacy" or "modern")) yield return "era must be auto, legacy or modern";
+        if (ProbeSeconds <= 0) yield return "probeSeconds must be positive";
         if (!Listen.StartsWith("unix:/", StringComparison.Ordinal) && !Uri.TryCreate(Listen, UriKind.Absolute, out _)) yield return "listen must be unix:/path or http://address:port";
         if (MaxSessions < 1) yield return "maxSessions must be at least 1";
         if (WarmSpares < 0) yield return "warmSpares must not be negative";

@@ -40,9 +40,9 @@ sealed class ChildHost(BridgeConfig config, BridgeLog log, TimeProvider time) : 
     public void StartGuard() => Guard.Start(mark + ".");
 
     /// <summary>Starts a server. Throws <see cref="IOException"/> when it cannot be started.</summary>
-    public ChildProcess Start()
+    public ChildProcess Start(bool isProbe = false)
     {
-        var child = new ChildProcess(this, $"{mark}.{Interlocked.Increment(ref lastChild)};");
+        var child = new ChildProcess(this, $"{mark}.{Interlocked.Increment(ref lastChild)};", isProbe);
         lock (gate)
         {
             if (!child.Ended.IsCompleted) children.Add(child);
@@ -60,7 +60,7 @@ sealed class ChildHost(BridgeConfig config, BridgeLog log, TimeProvider time) : 
 
     public void OnExit(ChildProcess child)
     {
-        if (!child.Crashed) return;
+        if (!child.Crashed || child.IsProbe) return;
         LastExit = child.Exit;
         Restarts++;
         FailedStarts++;

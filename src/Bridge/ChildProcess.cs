@@ -20,10 +20,11 @@ sealed class ChildProcess : IServerConnection, IDisposable
     readonly Queue<string> lastLines = new();
     int stopping;
 
-    public ChildProcess(ChildHost host, string mark)
+    public ChildProcess(ChildHost host, string mark, bool isProbe = false)
     {
         this.host = host;
         this.mark = mark;
+        IsProbe = isProbe;
         var (ourInput, theirInput) = Native.NewSocketPair();
         var (ourOutput, theirOutput) = Native.NewSocketPair();
         var (stderr, theirStderr) = Native.NewPipe();
@@ -44,7 +45,7 @@ sealed class ChildProcess : IServerConnection, IDisposable
         stderrClosed = host.Stderr.Add(stderr, OnStderr);
         input = new Socket(new SafeSocketHandle(ourInput, ownsHandle: true));
         output = new Socket(new SafeSocketHandle(ourOutput, ownsHandle: true));
-        link = new(new NetworkStream(input), new NetworkStream(output), host.Config.MaxMessageBytes) { Noise = host.Log.Noise };
+        link = new(new NetworkStream(input), new NetworkStream(output), host.Config.MaxMessageBytes) { Noise = line => host.Log.Noise(Marked(line)) };
         Ended = Task.Run(async () =>
         {
             var watch = WatchExit();
@@ -56,6 +57,11 @@ sealed class ChildProcess : IServerConnection, IDisposable
     readonly StdioLink link;
 
     public ServerLink Link => link;
+
+    /// <summary>Whether the process only serves to find out the server's era; its end then is no failure of the server.</summary>
+    public bool IsProbe { get; set; }
+
+    string Marked(string line) => IsProbe ? "[probe] " + line : line;
 
     /// <summary>Ends when nothing of the process is left.</summary>
     public Task Ended { get; }
@@ -128,7 +134,7 @@ sealed class ChildProcess : IServerConnection, IDisposable
 
     void OnStderr(string line)
     {
-        host.Log.Write("stderr", "info", line);
+        host.Log.Write("stderr", "info", Marked(line));
         lock (lastLines)
         {
             if (lastLines.Count == 20) lastLines.Dequeue();

@@ -17,11 +17,15 @@ sealed class PerSessionServers(ChildHost host) : IServerSource
         }
     }
 
-    public ValueTask<ServerLease> RentAsync(string principal, CancellationToken cancellationToken)
+    public ValueTask<ServerLease> RentAsync(string principal, CancellationToken cancellationToken) => new(new ServerLease(Rent(), null));
+
+    public ValueTask<IServerConnection> RentOwnAsync() => new(Rent());
+
+    ChildProcess Rent()
     {
         try
         {
-            return new(new ServerLease(TakeSpare() ?? host.Start(), null));
+            return TakeSpare() ?? host.Start();
         }
         catch (IOException e)
         {

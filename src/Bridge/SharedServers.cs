@@ -120,7 +120,7 @@ sealed class SharedServers(ChildHost host, bool perPrincipal) : IServerSource
     {
         lock (gate)
         {
-            if (entry.Removed || entry.Server.SessionCount == 0 && perPrincipal || host.FailedStarts >= 5 || !entry.Ready.IsCompleted) return;
+            if (entry.Removed || !entry.Server.IsUsed && perPrincipal || host.FailedStarts >= 5 || !entry.Ready.IsCompleted) return;
             Begin(entry, Backoff);
         }
     }
@@ -134,7 +134,7 @@ sealed class SharedServers(ChildHost host, bool perPrincipal) : IServerSource
         {
             foreach (var (key, entry) in entries)
             {
-                if (entry.Server.SessionCount > 0) entry.UnusedSince = host.Time.GetUtcNow();
+                if (entry.Server.IsUsed) entry.UnusedSince = host.Time.GetUtcNow();
                 if (host.Time.GetUtcNow() - entry.UnusedSince < idle) continue;
                 entry.Removed = true;
                 entry.Child?.Stop();

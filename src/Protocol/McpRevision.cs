@@ -28,6 +28,12 @@ public static class McpRevisions
     /// <summary>The newest legacy revision.</summary>
     public const string NewestLegacy = "2025-11-25";
 
+    /// <summary>The newest modern revision.</summary>
+    public const string NewestModern = "2026-07-28";
+
+    /// <summary>Whether a version string is a date of the modern era, also of a revision that we do not know.</summary>
+    public static bool IsModernDate(string version) => version.Length == 10 && string.CompareOrdinal(version, NewestModern) >= 0;
+
     /// <summary>The revision of a version string.</summary>
     public static McpRevision Parse(string? version) => version switch
     {

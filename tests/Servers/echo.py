@@ -2,7 +2,8 @@
 """A small MCP server over stdio for tests; standard library only.
 
 Options (any order): --banner (noise on stdout first), --bom, --slow-start SECONDS, --silent (never answers),
---exit CODE (exits at once), --deaf (ignores end of input and SIGTERM), --flood MIB (writes to stderr at start).
+--exit CODE (exits at once), --deaf (ignores end of input and SIGTERM), --flood MIB (writes to stderr at start),
+--exit-on-discover (as servers do that take nothing before initialize).
 Tools: see TOOLS. Each tool takes its arguments from `arguments`.
 """
 import json
@@ -196,6 +197,8 @@ def main():
             continue
         if isinstance(message, list):
             continue  # as real servers do
+        if message.get("method") == "server/discover" and "--exit-on-discover" in options:
+            sys.exit(6)
         if "method" not in message:
             waiting = answers.pop(message.get("id"), None)
             if waiting:

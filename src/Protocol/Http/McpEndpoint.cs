@@ -1,5 +1,6 @@
 using System.Text.Json;
 using McpCan.Protocol.Messages;
+using McpCan.Protocol.Modern;
 using McpCan.Protocol.Sessions;
 using Microsoft.AspNetCore.Http;
 
@@ -7,14 +8,15 @@ namespace McpCan.Protocol.Http;
 
 /// <summary>
 /// Streamable HTTP for the legacy revisions (spec: basic/transports of 2025-03-26 to 2025-11-25).
-/// A message of the modern era gets the error that makes clients of both eras fall back to <c>initialize</c>:
-/// <see cref="RefuseModern"/> is the place where the modern era will branch off.
+/// Each POST is classified by itself: one of the modern era goes to the <see cref="ModernEndpoint"/>; where the host has
+/// none, it gets the error that makes clients of both eras fall back to <c>initialize</c>.
 /// <code>
-/// POST -> 1 headers -> 2 body -> 3 envelope -> 4 era -> 5 initialize opens a session / others find theirs
-///      -> 6 notification or response: 202   request: to the server, then JSON or an event stream
+/// POST -> 1 headers -> 2 body -> 3 envelope -> 4 era -> modern: its own endpoint
+///                                                    -> legacy: 5 initialize opens a session / others find theirs
+///         6 notification or response: 202   request: to the server, then JSON or an event stream
 /// </code>
 /// </summary>
-public sealed class McpEndpoint(SessionTable sessions)
+public sealed class McpEndpoint(SessionTable sessions, ModernEndpoint? modern = null)
 {
     readonly SessionOptions options = sessions.Options;
 
@@ -26,6 +28,9 @@ public sealed class McpEndpoint(SessionTable sessions)
         "DELETE" => DeleteAsync(http),
         _ => Answer.MethodNotAllowed(http, "GET, POST, DELETE"),
     };
+
+    // The modern era has neither stream nor session of its own (2026-07-28, Earlier Streamable HTTP Revisions).
+    bool IsModernOnly(HttpRequest request) => modern is not null && HeaderCheck.IsModern(request);
 
     async Task PostAsync(HttpContext http)
     {
@@ -71,6 +76,7 @@ public sealed class McpEndpoint(SessionTable sessions)
             return Answer.Error(http, 400, McpErrors.ParseError, "Parse error: the body is not valid JSON");
         }
         if (!body.IsUtf8) return Answer.Error(http, 400, McpErrors.ParseError, "Parse error: the body is not valid UTF-8");
+        if (modern is not null && HeaderCheck.IsModern(http, envelope)) return modern.Receive(http, body, envelope, out keepBody);
         if (RefuseModern(http, message, envelope) is { } refused) return refused;
         if (envelope.Kind == MessageKind.Batch)
         {
@@ -199,6 +205,11 @@ public sealed class McpEndpoint(SessionTable sessions)
 
     async Task GetAsync(HttpContext http)
     {
+        if (IsModernOnly(http.Request))
+        {
+            await Answer.MethodNotAllowed(http, "POST");
+            return;
+        }
         if (!HttpRules.AcceptsStream(http.Request))
         {
             await Answer.Error(http, 406, McpErrors.Refused, "Not Acceptable: the client must accept text/event-stream");
@@ -235,6 +246,7 @@ public sealed class McpEndpoint(SessionTable sessions)
 
     Task DeleteAsync(HttpContext http)
     {
+        if (IsModernOnly(http.Request)) return Answer.MethodNotAllowed(http, "POST");
         if (Find(http, out var session) is { } notFound) return notFound;
         session.End("the session was ended by the client");
         http.Response.StatusCode = StatusCodes.Status204NoContent;

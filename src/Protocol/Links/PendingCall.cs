@@ -16,6 +16,15 @@ public abstract class PendingCall
 
     /// <summary>No answer will come.</summary>
     public abstract void OnLost(string reason);
+
+    /// <summary>A notification other than progress that belongs to the call: a log line, or an event of a subscription (2026-07-28).</summary>
+    public virtual ValueTask OnNotification(ReadOnlySpan<byte> message, in Envelope envelope) => default;
+
+    /// <summary>The server ends the call without an answer: it closes a subscription (2026-07-28, basic/patterns/subscriptions, Cancellation).</summary>
+    public virtual void OnEnded() => OnLost("the server ended the request");
+
+    /// <summary>Whose log lines the call may receive: the principal, when the call asked for lines; else null.</summary>
+    public virtual string? LogAudience => null;
 }
 
 /// <summary>Receives what a server sends of its own accord.</summary>

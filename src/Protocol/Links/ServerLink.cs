@@ -62,6 +62,37 @@ public abstract class ServerLink
         lock (Gate) return pending.Remove(call.Id);
     }
 
+    /// <summary>The call with this id of ours, while it waits for its answer.</summary>
+    public PendingCall? Find(long id)
+    {
+        lock (Gate) return pending.GetValueOrDefault(id);
+    }
+
+    /// <summary>The only call that waits for its answer; null when there are none or several.</summary>
+    internal PendingCall? FindOnly()
+    {
+        lock (Gate) return pending.Count == 1 ? pending.Values.First() : null;
+    }
+
+    /// <summary>
+    /// The call that a log line belongs to, where the transport does not say it: the newest that asked for lines, but
+    /// none when calls of several principals did, since a line about one's call is not for another's eyes.
+    /// </summary>
+    internal PendingCall? FindLogReader()
+    {
+        PendingCall? found = null;
+        lock (Gate)
+        {
+            foreach (var call in pending.Values)
+            {
+                if (call.LogAudience is not { } audience) continue;
+                if (found is not null && found.LogAudience != audience) return null;
+                if (found is null || call.Id > found.Id) found = call;
+            }
+        }
+        return found;
+    }
+
     /// <summary>Gives the call its id and waits for its answer; the reason when the link has ended. Call with the gate held.</summary>
     protected string? Register(PendingCall call)
     {

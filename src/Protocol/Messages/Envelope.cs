@@ -60,6 +60,16 @@ public enum KnownMethod : byte
     SetLevel,
     /// <summary>server/discover (2026-07-28)</summary>
     Discover,
+    /// <summary>subscriptions/listen (2026-07-28)</summary>
+    Listen,
+    /// <summary>tools/call</summary>
+    CallTool,
+    /// <summary>prompts/get</summary>
+    GetPrompt,
+    /// <summary>resources/read</summary>
+    ReadResource,
+    /// <summary>tools/list, prompts/list, resources/list or resources/templates/list</summary>
+    List,
 }
 
 /// <summary>The parts of a JSON-RPC message that a bridge needs: positions only, the bytes stay where they are.</summary>
@@ -86,8 +96,26 @@ public struct Envelope
     public TextRange Uri { get; internal set; }
     /// <summary><c>protocolVersion</c> of an initialize request.</summary>
     public TextRange ProtocolVersion { get; internal set; }
-    /// <summary><c>params.clientInfo</c> of an initialize request.</summary>
+    /// <summary><c>params.clientInfo</c> of an initialize request, or <c>params._meta["io.modelcontextprotocol/clientInfo"]</c>.</summary>
     public TextRange ClientInfo { get; internal set; }
+    /// <summary><c>params.capabilities</c> of an initialize request, or <c>params._meta["io.modelcontextprotocol/clientCapabilities"]</c>.</summary>
+    public TextRange ClientCapabilities { get; internal set; }
+    /// <summary><c>params._meta["io.modelcontextprotocol/logLevel"]</c>, or <c>params.level</c> of a logging/setLevel request.</summary>
+    public TextRange LogLevel { get; internal set; }
+    /// <summary><c>params._meta["io.modelcontextprotocol/subscriptionId"]</c>.</summary>
+    public TextRange SubscriptionId { get; internal set; }
+    /// <summary><c>params</c>, when it is an object.</summary>
+    public TextRange Params { get; internal set; }
+    /// <summary><c>params._meta</c>, when it is an object.</summary>
+    public TextRange Meta { get; internal set; }
+    /// <summary><c>params.arguments</c></summary>
+    public TextRange Arguments { get; internal set; }
+    /// <summary><c>params.notifications</c>: the filter of a subscriptions/listen request.</summary>
+    public TextRange Filter { get; internal set; }
+    /// <summary><c>params.inputResponses</c> (2026-07-28, multi round-trip requests)</summary>
+    public TextRange InputResponses { get; internal set; }
+    /// <summary><c>params.requestState</c> (2026-07-28, multi round-trip requests)</summary>
+    public TextRange RequestState { get; internal set; }
     /// <summary><c>params._meta["io.modelcontextprotocol/protocolVersion"]</c>: the message is of the modern era.</summary>
     public TextRange ModernVersion { get; internal set; }
     /// <summary>Whether the message has a result, and where it begins (its length is known only after a whole read).</summary>

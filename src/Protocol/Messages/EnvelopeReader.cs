@@ -112,6 +112,7 @@ public static class EnvelopeReader
 
     static void ReadParams(ref Utf8JsonReader reader, ref Envelope envelope)
     {
+        var start = (int)reader.TokenStartIndex;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("_meta"u8))
@@ -124,20 +125,33 @@ public static class EnvelopeReader
             else if (reader.ValueTextEquals("uri"u8)) envelope.Uri = Next(ref reader);
             else if (reader.ValueTextEquals("requestId"u8)) envelope.RequestId = Next(ref reader);
             else if (reader.ValueTextEquals("protocolVersion"u8)) envelope.ProtocolVersion = Next(ref reader);
-            else if (reader.ValueTextEquals("clientInfo"u8)) envelope.ClientInfo = Next(ref reader);
+            else if (reader.ValueTextEquals("arguments"u8)) envelope.Arguments = Next(ref reader);
             else if (envelope.Method == KnownMethod.Progress && reader.ValueTextEquals("progressToken"u8)) envelope.ProgressToken = Next(ref reader);
+            else if (reader.ValueTextEquals("clientInfo"u8)) envelope.ClientInfo = Next(ref reader);
+            else if (reader.ValueTextEquals("capabilities"u8)) envelope.ClientCapabilities = Next(ref reader);
+            else if (reader.ValueTextEquals("level"u8)) envelope.LogLevel = Next(ref reader);
+            else if (reader.ValueTextEquals("inputResponses"u8)) envelope.InputResponses = Next(ref reader);
+            else if (reader.ValueTextEquals("requestState"u8)) envelope.RequestState = Next(ref reader);
+            else if (reader.ValueTextEquals("notifications"u8)) envelope.Filter = Next(ref reader);
             else Next(ref reader);
         }
+        envelope.Params = new(start, (int)reader.BytesConsumed - start);
     }
 
     static void ReadMeta(ref Utf8JsonReader reader, ref Envelope envelope)
     {
+        var start = (int)reader.TokenStartIndex;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("progressToken"u8) && envelope.Method != KnownMethod.Progress) envelope.ProgressToken = Next(ref reader);
             else if (reader.ValueTextEquals("io.modelcontextprotocol/protocolVersion"u8)) envelope.ModernVersion = Next(ref reader);
+            else if (reader.ValueTextEquals("io.modelcontextprotocol/clientInfo"u8)) envelope.ClientInfo = Next(ref reader);
+            else if (reader.ValueTextEquals("io.modelcontextprotocol/clientCapabilities"u8)) envelope.ClientCapabilities = Next(ref reader);
+            else if (reader.ValueTextEquals("io.modelcontextprotocol/logLevel"u8)) envelope.LogLevel = Next(ref reader);
+            else if (reader.ValueTextEquals("io.modelcontextprotocol/subscriptionId"u8)) envelope.SubscriptionId = Next(ref reader);
             else Next(ref reader);
         }
+        envelope.Meta = new(start, (int)reader.BytesConsumed - start);
     }
 
     static TextRange Next(ref Utf8JsonReader reader)
@@ -162,7 +176,7 @@ public static class EnvelopeReader
             var unescaped = new byte[method.Length];
             method = unescaped.AsSpan(0, reader.CopyString(unescaped));
         }
-        if (method.SequenceEqual("tools/call"u8)) return KnownMethod.Other; // by far the most frequent
+        if (method.SequenceEqual("tools/call"u8)) return KnownMethod.CallTool; // by far the most frequent
         if (method.SequenceEqual("initialize"u8)) return KnownMethod.Initialize;
         if (method.SequenceEqual("ping"u8)) return KnownMethod.Ping;
         if (method.StartsWith("notifications/"u8)) return KnownNotification(method["notifications/".Length..]);
@@ -170,6 +184,11 @@ public static class EnvelopeReader
         if (method.SequenceEqual("resources/unsubscribe"u8)) return KnownMethod.Unsubscribe;
         if (method.SequenceEqual("logging/setLevel"u8)) return KnownMethod.SetLevel;
         if (method.SequenceEqual("server/discover"u8)) return KnownMethod.Discover;
+        if (method.SequenceEqual("subscriptions/listen"u8)) return KnownMethod.Listen;
+        if (method.SequenceEqual("prompts/get"u8)) return KnownMethod.GetPrompt;
+        if (method.SequenceEqual("resources/read"u8)) return KnownMethod.ReadResource;
+        if (method.EndsWith("/list"u8) && (method.SequenceEqual("tools/list"u8) || method.SequenceEqual("prompts/list"u8)
+            || method.SequenceEqual("resources/list"u8) || method.SequenceEqual("resources/templates/list"u8))) return KnownMethod.List;
         return KnownMethod.Other;
     }
 

@@ -20,4 +20,20 @@ public static class JsonText
             return null;
         }
     }
+
+    /// <summary>The text of the reader's string or name, or null when it holds half a surrogate pair.</summary>
+    public static string? Current(ref Utf8JsonReader reader)
+    {
+        try
+        {
+            return reader.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A text as a JSON string with its quotes.</summary>
+    public static byte[] Quote(string text) => [(byte)'"', .. JsonEncodedText.Encode(text, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes, (byte)'"'];
 }

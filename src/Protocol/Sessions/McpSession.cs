@@ -8,7 +8,7 @@ namespace McpCan.Protocol.Sessions;
 /// A client's legacy session (2024-11-05 to 2025-11-25): the calls under way, the streams with what can be
 /// replayed, and the server's own requests that wait for the client.
 /// </summary>
-public sealed class McpSession : IServerMessages
+public sealed class McpSession : IServerMessages, ISharedListener
 {
     readonly SessionOptions options;
     readonly IServerConnection? own;
@@ -182,6 +182,8 @@ public sealed class McpSession : IServerMessages
     {
         lock (Gate) return Listen.Add(message);
     }
+
+    ValueTask ISharedListener.OnChange(ReadOnlySpan<byte> message, in Envelope envelope) => SendUnrelated(new Splice(message));
 
     void IServerMessages.OnLinkEnded(ServerLink link, string reason) => End(reason);
 

@@ -13,6 +13,16 @@ public sealed record SessionOptions
     public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(15);
     /// <summary>How long a first answer is waited for before the response becomes an event stream.</summary>
     public TimeSpan Hold { get; init; } = TimeSpan.FromMilliseconds(500);
+    /// <summary>The same for the modern era, where the status of the response depends on its first message.</summary>
+    public TimeSpan ModernHold { get; init; } = TimeSpan.FromMilliseconds(200);
+    /// <summary>How long further requests of a server are waited for before the client is asked (2026-07-28, basic/patterns/mrtr).</summary>
+    public TimeSpan GatherInputs { get; init; } = TimeSpan.FromMilliseconds(30);
+    /// <summary>How long a call waits for the client's inputs.</summary>
+    public TimeSpan ParkLimit { get; init; } = TimeSpan.FromMinutes(5);
+    /// <summary>The most legacy servers that are leased to modern clients at one time, those that wait for inputs included.</summary>
+    public int MaxLeases { get; init; } = 32;
+    /// <summary>How long a leased server without a call is kept.</summary>
+    public TimeSpan LeaseIdle { get; init; } = TimeSpan.FromMinutes(2);
     /// <summary>How long a client may leave a stream unread before it is cut.</summary>
     public TimeSpan StallLimit { get; init; } = TimeSpan.FromSeconds(60);
     /// <summary>How long a cancelled call may still be answered by the server.</summary>

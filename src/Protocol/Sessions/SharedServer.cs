@@ -1,8 +1,16 @@
 using System.Text;
 using McpCan.Protocol.Messages;
 using McpCan.Protocol.Links;
+using McpCan.Protocol.Modern;
 
 namespace McpCan.Protocol.Sessions;
+
+/// <summary>Someone who is told of a shared server's changes.</summary>
+interface ISharedListener
+{
+    /// <summary>A list has changed, or a resource that was subscribed to.</summary>
+    ValueTask OnChange(ReadOnlySpan<byte> message, in Envelope envelope);
+}
 
 /// <summary>
 /// One server behind several sessions. It is initialised once, without sampling, elicitation and roots: a legacy
@@ -16,13 +24,38 @@ public sealed class SharedServer : IServerMessages
 
     readonly Lock gate = new();
     readonly HashSet<McpSession> sessions = [];
-    readonly Dictionary<string, HashSet<McpSession>> subscriptions = [];
+    readonly HashSet<ISharedListener> listeners = [];
+    readonly Dictionary<string, HashSet<ISharedListener>> subscriptions = [];
     byte[] initializeResult = [];
     TextRange versionInResult;
     McpRevision serverRevision;
 
+    /// <summary>A server that is not connected yet.</summary>
+    public SharedServer() => Tools = new(AskAsync, ListTools, TimeProvider.System);
+
     /// <summary>The link to the server, once it is initialised.</summary>
     public ServerLink? Link { get; private set; }
+
+    internal ToolHeaders Tools { get; }
+
+    /// <summary>The server's capabilities and name, as it gave them.</summary>
+    internal ReadOnlySpan<byte> InitializeResult => initializeResult;
+
+    /// <summary>What makes its results those of the modern era.</summary>
+    internal ResultAdditions Additions { get; private set; } = new("{}"u8);
+
+    /// <summary>Whether anybody uses the server now.</summary>
+    public bool IsUsed
+    {
+        get
+        {
+            lock (gate)
+            {
+                if (sessions.Count + listeners.Count > 0) return true;
+            }
+            return Link is { PendingCount: > 0 };
+        }
+    }
 
     /// <summary>Called when the server has gone.</summary>
     public Action<string>? Ended { get; init; }
@@ -51,6 +84,7 @@ public sealed class SharedServer : IServerMessages
         serverRevision = McpRevisions.ParseJson(version.Of(answer));
         versionInResult = new(version.Start - envelope.Result.Start, version.Length);
         initializeResult = envelope.Result.Of(answer).ToArray();
+        Additions = new(initializeResult);
         await link.SendAsync(new Splice(Initialized));
         string[] uris;
         lock (gate)
@@ -66,12 +100,32 @@ public sealed class SharedServer : IServerMessages
         lock (gate) sessions.Add(session);
     }
 
-    internal void Leave(McpSession session)
+    internal void Join(ISharedListener listener)
+    {
+        lock (gate) listeners.Add(listener);
+    }
+
+    /// <summary>Subscribes a listener to a resource; the server is asked when it is the first.</summary>
+    internal void Subscribe(ISharedListener listener, string uri)
+    {
+        bool isFirst;
+        lock (gate) isFirst = AddSubscriber(listener, uri);
+        if (isFirst) _ = Subscribe("resources/subscribe", uri);
+    }
+
+    bool AddSubscriber(ISharedListener listener, string uri)
+    {
+        if (!subscriptions.TryGetValue(uri, out var subscribers)) subscriptions[uri] = subscribers = [];
+        return subscribers.Add(listener) && subscribers.Count == 1;
+    }
+
+    internal void Leave(ISharedListener session)
     {
         List<string> unused = [];
         lock (gate)
         {
-            sessions.Remove(session);
+            if (session is McpSession ended) sessions.Remove(ended);
+            else listeners.Remove(session);
             foreach (var (uri, subscribers) in subscriptions)
             {
                 if (subscribers.Remove(session) && subscribers.Count == 0) unused.Add(uri);
@@ -91,11 +145,7 @@ public sealed class SharedServer : IServerMessages
                 answered = AnswerInitialize(session, call);
                 return true;
             case KnownMethod.Subscribe when Uri(message, envelope) is { } uri:
-                lock (gate)
-                {
-                    if (!subscriptions.TryGetValue(uri, out var subscribers)) subscriptions[uri] = subscribers = [];
-                    subscribers.Add(session);
-                }
+                lock (gate) AddSubscriber(session, uri);
                 return false;
             case KnownMethod.Unsubscribe when Uri(message, envelope) is { } uri:
                 lock (gate)
@@ -133,6 +183,8 @@ public sealed class SharedServer : IServerMessages
         if (envelope.Kind == MessageKind.Request)
         {
             var id = envelope.Id.Of(message);
+            if (envelope.Method != KnownMethod.Ping && link.FindOnly() is SharedCall call && MissingCapability(message, envelope) is { } capability)
+                _ = call.OnMissingCapability(capability).AsTask();
             return link.SendAsync(new Splice(envelope.Method == KnownMethod.Ping
                 ? RpcMessage.Result(id, "{}"u8)
                 : RpcMessage.Error(id, McpErrors.MethodNotFound, "The client does not offer this: the server is shared by several clients")));
@@ -140,10 +192,10 @@ public sealed class SharedServer : IServerMessages
         switch (envelope.Method)
         {
             case KnownMethod.ListChanged:
-                Broadcast(All(), message);
+                Broadcast(All(), message, envelope);
                 break;
             case KnownMethod.ResourceUpdated when Uri(message, envelope) is { } uri:
-                Broadcast(Subscribers(uri), message);
+                Broadcast(Subscribers(uri), message, envelope);
                 break;
             case KnownMethod.LogMessage:
                 // A line about one client's call is not for another client's eyes.
@@ -154,12 +206,21 @@ public sealed class SharedServer : IServerMessages
         return default;
     }
 
-    McpSession[] All()
+    // With one call under way it is certain which call a request belongs to.
+    static string? MissingCapability(ReadOnlySpan<byte> message, in Envelope envelope) => JsonText.Read(envelope.MethodName.Of(message)) switch
     {
-        lock (gate) return [.. sessions];
+        "sampling/createMessage" => "sampling",
+        "elicitation/create" => "elicitation",
+        "roots/list" => "roots",
+        _ => null,
+    };
+
+    ISharedListener[] All()
+    {
+        lock (gate) return [.. sessions, .. listeners];
     }
 
-    McpSession[] Subscribers(string uri)
+    ISharedListener[] Subscribers(string uri)
     {
         lock (gate)
         {
@@ -168,9 +229,9 @@ public sealed class SharedServer : IServerMessages
         }
     }
 
-    static void Broadcast(McpSession[] receivers, ReadOnlySpan<byte> message)
+    static void Broadcast(ISharedListener[] receivers, ReadOnlySpan<byte> message, in Envelope envelope)
     {
-        foreach (var session in receivers) _ = session.SendUnrelated(new Splice(message)).AsTask();
+        foreach (var receiver in receivers) _ = receiver.OnChange(message, envelope).AsTask();
     }
 
     McpSession? OnlyBusySession()
@@ -207,24 +268,10 @@ public sealed class SharedServer : IServerMessages
         await link.SendRequestAsync(new OwnCall(), message, EnvelopeReader.Read(message));
     }
 
-    sealed class OwnCall : PendingCall
-    {
-        readonly TaskCompletionSource<byte[]> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    async Task<byte[]> AskAsync(byte[] message, CancellationToken cancellationToken)
+        => await OwnCall.AskAsync(Link ?? throw new ServerUnavailableException("the server is being restarted"), message, TimeSpan.FromSeconds(60), cancellationToken);
 
-        public Task<byte[]> Answer => answer.Task;
-
-        public override ValueTask OnAnswer(ReadOnlySpan<byte> message, in Envelope envelope)
-        {
-            answer.TrySetResult(message.ToArray());
-            return default;
-        }
-
-        public override ValueTask OnProgress(ReadOnlySpan<byte> message, in Envelope envelope) => default;
-
-        public override void OnLost(string reason)
-        {
-            answer.TrySetException(new ServerUnavailableException(reason));
-            _ = answer.Task.Exception; // nobody waits for the answer to an unsubscribe
-        }
-    }
+    static byte[] ListTools(string? cursor) => cursor is null
+        ? [.. @"{""jsonrpc"":""2.0"",""id"":0,""method"":""tools/list"",""params"":{}}"u8]
+        : RpcMessage.Request("tools/list", "cursor", cursor);
 }

@@ -35,6 +35,14 @@ sealed class BridgeBed : IAsyncDisposable
 
     static CancellationToken Stop => TestContext.Current.CancellationToken;
 
+    /// <summary>The same with tests/Servers/modern.py.</summary>
+    public static Task<BridgeBed> StartModernAsync(object? settings = null, params string[] serverOptions)
+    {
+        var config = JsonSerializer.SerializeToNode(settings ?? new { })!.AsObject();
+        config["command"] = new JsonArray(["python3", Path.Combine(Root, "tests/Servers/modern.py"), .. serverOptions]);
+        return StartAsync(config);
+    }
+
     public static async Task<BridgeBed> StartAsync(object? settings = null, params string[] serverOptions)
     {
         var bed = new BridgeBed();

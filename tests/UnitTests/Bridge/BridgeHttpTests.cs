@@ -42,8 +42,8 @@ public class BridgeHttpTests
         await Expect(HttpStatusCode.NotAcceptable, "Accept", session, Utf8(ping), r => { r.Headers.Accept.Clear(); r.Headers.Accept.ParseAdd("application/json"); });
         await Expect(HttpStatusCode.UnsupportedMediaType, "Content-Type", session, Utf8(ping), r => r.Content!.Headers.ContentType = new("text/plain"));
         await Expect(HttpStatusCode.RequestEntityTooLarge, "longer", session, new byte[100_001]);
-        await Expect(HttpStatusCode.BadRequest, "-32601", null, Utf8("""{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"""));
-        await Expect(HttpStatusCode.BadRequest, "\"supported\":[\"2024-11-05\"", null, Utf8("""{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"""));
+        await Expect(HttpStatusCode.BadRequest, "-32602", null, Utf8("""{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"""));
+        await Expect(HttpStatusCode.BadRequest, "clientCapabilities", null, Utf8("""{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"""));
         await Expect(HttpStatusCode.Accepted, "", session, Utf8("""{"jsonrpc":"2.0","method":"notifications/whatever"}"""));
         await Expect(HttpStatusCode.Accepted, "", session, Utf8("""{"jsonrpc":"2.0","id":99,"result":{}}"""));
 
