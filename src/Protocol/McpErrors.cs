@@ -21,8 +21,6 @@ public static class McpErrors
     public const int SessionNotFound = -32001;
     /// <summary>Implementation-defined: the server behind the address is not running or went away.</summary>
     public const int ServerUnavailable = -32010;
-    /// <summary>Up to 2025-11-25: the resource is unknown (2026-07-28: <see cref="InvalidParams"/>).</summary>
-    public const int ResourceNotFound = -32002;
     /// <summary>2025-11-25: the user must visit an address first; <c>data.elicitations</c> lists it.</summary>
     public const int UrlElicitationRequired = -32042;
     /// <summary>2026-07-28: a header is missing or differs from the body.</summary>

@@ -43,4 +43,19 @@ public sealed class AwaitedCall : PendingCall
             throw;
         }
     }
+
+    /// <summary>The same with a limit, after which the server counts as unavailable.</summary>
+    public static async Task<byte[]> AskAsync(ServerLink link, byte[] request, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timer.CancelAfter(limit);
+        try
+        {
+            return await AskAsync(link, request, timer.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ServerUnavailableException($"the server did not answer within {limit.TotalSeconds:0} seconds");
+        }
+    }
 }

@@ -13,10 +13,17 @@ public static class EraProbe
     /// </summary>
     public static async Task<bool> IsModernAsync(ServerLink link, TimeSpan limit, CancellationToken cancellationToken)
     {
-        var call = new OwnCall();
-        var message = ModernMessage.Discover();
-        await link.SendRequestAsync(call, message, EnvelopeReader.Read(message));
-        var answer = await call.Answer.WaitAsync(limit, cancellationToken);
+        using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timer.CancelAfter(limit);
+        byte[] answer;
+        try
+        {
+            answer = await AwaitedCall.AskAsync(link, ModernMessage.Discover(), timer.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException();
+        }
         if (ModernExchange.ErrorCode(answer) is >= McpErrors.UnsupportedVersion and <= McpErrors.HeaderMismatch) return true;
         return JsonEdit.Member(JsonEdit.Member(answer, "result"u8), "supportedVersions"u8) is [(byte)'[', ..];
     }

@@ -24,7 +24,7 @@ sealed class LegacyLease(IServerConnection connection, string key) : IServerMess
         connection.Link.Adopt(this);
         if (clientInfo.Length == 0) clientInfo = [.. @"{""name"":""mcpcan-bridge"",""version"":""0.1.0""}"u8];
         byte[] initialize = [.. @"{""jsonrpc"":""2.0"",""id"":0,""method"":""initialize"",""params"":{""protocolVersion"":""2025-11-25"",""capabilities"":"u8, .. capabilities, .. @",""clientInfo"":"u8, .. clientInfo, .. "}}"u8];
-        var answer = await OwnCall.AskAsync(connection.Link, initialize, limit, cancellationToken);
+        var answer = await AwaitedCall.AskAsync(connection.Link, initialize, limit, cancellationToken);
         var result = JsonEdit.Member(answer, "result"u8);
         if (result.IsEmpty) throw new ServerUnavailableException("the server refused initialize");
         Additions = new(result);
@@ -37,7 +37,7 @@ sealed class LegacyLease(IServerConnection connection, string key) : IServerMess
         if (wanted == level) return default;
         level = wanted;
         var message = RpcMessage.Request("logging/setLevel", "level", wanted);
-        return connection.Link.SendRequestAsync(new OwnCall(), message, EnvelopeReader.Read(message));
+        return connection.Link.SendRequestAsync(new AwaitedCall(), message, EnvelopeReader.Read(message));
     }
 
     /// <summary>Takes what the server asked for while no call could carry it on.</summary>

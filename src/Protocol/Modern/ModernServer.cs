@@ -90,7 +90,7 @@ public sealed class ModernServer : IServerMessages
         => JsonEdit.Strings(JsonEdit.Member(await DiscoverAsync(cancellationToken), "supportedVersions"u8));
 
     internal async Task<byte[]> AskAsync(byte[] message, CancellationToken cancellationToken)
-        => await OwnCall.AskAsync(await LinkAsync(cancellationToken), message, AnswerLimit, cancellationToken);
+        => await AwaitedCall.AskAsync(await LinkAsync(cancellationToken), message, AnswerLimit, cancellationToken);
 
     ValueTask IServerMessages.OnServerMessage(ServerLink link, ReadOnlySpan<byte> message, in Envelope envelope, PendingCall? related)
     {

@@ -75,7 +75,7 @@ public sealed class SharedServer : IServerMessages
     /// <summary>Initialises a (new) server and renews the subscriptions. Throws <see cref="ServerUnavailableException"/>.</summary>
     public async Task ConnectAsync(ServerLink link, CancellationToken cancellationToken)
     {
-        var call = new OwnCall();
+        var call = new AwaitedCall();
         await link.SendRequestAsync(call, Initialize, EnvelopeReader.Read(Initialize));
         var answer = await call.Answer.WaitAsync(cancellationToken);
         var envelope = EnvelopeReader.Read(answer);
@@ -265,11 +265,11 @@ public sealed class SharedServer : IServerMessages
     {
         if (Link is not { } link) return;
         var message = RpcMessage.Request(method, "uri", uri);
-        await link.SendRequestAsync(new OwnCall(), message, EnvelopeReader.Read(message));
+        await link.SendRequestAsync(new AwaitedCall(), message, EnvelopeReader.Read(message));
     }
 
     async Task<byte[]> AskAsync(byte[] message, CancellationToken cancellationToken)
-        => await OwnCall.AskAsync(Link ?? throw new ServerUnavailableException("the server is being restarted"), message, TimeSpan.FromSeconds(60), cancellationToken);
+        => await AwaitedCall.AskAsync(Link ?? throw new ServerUnavailableException("the server is being restarted"), message, TimeSpan.FromSeconds(60), cancellationToken);
 
     static byte[] ListTools(string? cursor) => cursor is null
         ? [.. @"{""jsonrpc"":""2.0"",""id"":0,""method"":""tools/list"",""params"":{}}"u8]
