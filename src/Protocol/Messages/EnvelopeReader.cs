@@ -174,7 +174,14 @@ public static class EnvelopeReader
         {
             if (method.Length > 256) return KnownMethod.Other;
             var unescaped = new byte[method.Length];
-            method = unescaped.AsSpan(0, reader.CopyString(unescaped));
+            try
+            {
+                method = unescaped.AsSpan(0, reader.CopyString(unescaped));
+            }
+            catch (InvalidOperationException)
+            {
+                return KnownMethod.Other; // half a surrogate pair, or no UTF-8
+            }
         }
         if (method.SequenceEqual("tools/call"u8)) return KnownMethod.CallTool; // by far the most frequent
         if (method.SequenceEqual("initialize"u8)) return KnownMethod.Initialize;
