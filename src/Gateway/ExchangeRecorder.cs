@@ -54,6 +54,8 @@ internal sealed class ExchangeRecorder(IAccessLog log, ITokenVerifier tokens, Ga
             ResponseBytes = exchange.ResponseBytes,
             TraceId = exchange.TraceId,
             Era = Era(exchange),
+            RequestPayload = exchange.Payloads?.Request(context),
+            ResponsePayload = exchange.Payloads?.Response(context),
             FirstByteMs = exchange.FirstByte == 0 ? null : time.GetElapsedTime(exchange.Started, exchange.FirstByte).TotalMilliseconds,
         });
     }

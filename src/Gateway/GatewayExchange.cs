@@ -67,6 +67,8 @@ internal sealed class GatewayExchange(HttpContext context, GatewayEndpoint endpo
     public ActivityContext? TraceContext { get; set; }
     /// <summary>Our span, while somebody listens.</summary>
     public Activity? Span { get; set; }
+    /// <summary>Copies of what passes, where the instance keeps payloads.</summary>
+    public ExchangePayloads? Payloads { get; set; }
     public EndReason Ended { get; private set; }
     public bool ClientGone => Context.RequestAborted.IsCancellationRequested;
     public bool IsStream => HttpMethods.IsGet(Context.Request.Method);

@@ -66,6 +66,7 @@ internal sealed class GatewayHandler(
                 return;
             }
             var route = exchange.Route!;
+            if (route.Capture is { } capture) ExchangePayloads.Begin(exchange, capture);
 
             // (4) policy: nothing yet
 

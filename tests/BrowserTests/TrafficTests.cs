@@ -145,6 +145,37 @@ public sealed class TrafficTests(ConsoleServer server)
         await Expect(rows).ToHaveCountAsync(2); // the record, and its details that are still open
     }
 
+    [Theory]
+    [InlineData("light", "en", "Payloads in the access log")]
+    [InlineData("dark", "zh-CN", "访问日志中的载荷")]
+    public async Task Payloads_SwitchedOn_StandInTheRecord_WithoutSecrets(string theme, string language, string title)
+    {
+        var load = await LoadAsync();
+        await using var visit = await Visit.StartAsync(server, theme: theme, language: language);
+        var page = visit.Page;
+        await visit.OpenAsync($"/instances/{load.Slug}/configuration");
+        var card = page.GetByRole(AriaRole.Region, new() { Name = title });
+        await card.GetByRole(AriaRole.Checkbox).CheckAsync();
+        await page.Locator("#capture-redact").FillAsync("text");
+        await visit.CheckAccessibilityAsync();
+        await visit.ShootAsync($"capture-{theme}-{language}");
+        await card.GetByRole(AriaRole.Button).ClickAsync();
+        await ConsoleServer.UntilAsync("it is switched on", async () =>
+            (await server.Api.GetFromJsonAsync<JsonElement>($"instances/{load.Slug}", Cancel)).GetProperty("traffic").GetProperty("capture").ValueKind == JsonValueKind.Object, TimeSpan.FromSeconds(10));
+        var session = await CallAsync(load, "initialize", """{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"script","version":"1"}}""");
+        await CallAsync(load, "tools/call", """{"name":"echo","arguments":{"text":"personal","password":"hunter2","n":4711}}""", session);
+        await ConsoleServer.UntilAsync("the call is recorded", async () =>
+            (await server.Api.GetFromJsonAsync<JsonElement>($"access-logs?instance={load.Id}&method=tools/call&limit=1", Cancel)).GetProperty("items")[0].GetProperty("hasPayload").GetBoolean(), TimeSpan.FromSeconds(10));
+
+        await visit.OpenAsync($"/instances/{load.Slug}/access-log?method=tools%2Fcall");
+        await page.Locator("tbody tr").First.GetByRole(AriaRole.Button).ClickAsync();
+        await Expect(page.Locator(".payloads")).ToContainTextAsync("4711");
+        await Expect(page.Locator(".payloads")).ToContainTextAsync("\"password\":\"***\"");
+        await Expect(page.Locator(".payloads")).Not.ToContainTextAsync("hunter2");
+        await visit.CheckAccessibilityAsync();
+        await visit.ShootAsync($"payloads-{theme}-{language}");
+    }
+
     /// <summary>A running server and calls whose number is known.</summary>
     private async Task<Load> LoadAsync()
     {

@@ -29,6 +29,8 @@ public sealed record InstanceInput
     public IsolationLevel? MinimumIsolation { get; init; }
     /// <summary>Who may call.</summary>
     public AccessInput? Access { get; init; }
+    /// <summary>What is kept of its traffic.</summary>
+    public TrafficInput? Traffic { get; init; }
     /// <summary>Whether it is started at once.</summary>
     public bool Start { get; init; } = true;
 }
@@ -56,12 +58,18 @@ public sealed record InstancePatch
     public Patch<IsolationLevel?> MinimumIsolation { get; init; }
     /// <summary>Who may call.</summary>
     public Patch<AccessInput> Access { get; init; }
+    /// <summary>What is kept of its traffic; null for nothing but the records.</summary>
+    public Patch<TrafficInput> Traffic { get; init; }
 }
 
 /// <summary>Who may call an instance; what is left out stays.</summary>
 /// <param name="TokenRequired">Whether clients must present a token (default: yes).</param>
 /// <param name="QueryToken">Whether <c>?token=</c> is accepted from clients that cannot send headers (default: no).</param>
 public sealed record AccessInput(bool? TokenRequired = null, bool? QueryToken = null);
+
+/// <summary>What is kept of an instance's traffic besides access records and counts.</summary>
+/// <param name="Capture">Keeps the payloads of exchanges, secrets replaced, for operators and administrators to see; null (the default) for none.</param>
+public sealed record TrafficInput(CaptureSettings? Capture = null);
 
 /// <summary>A variable's value: a text, or <c>{ "secret": "value" }</c>; <c>{ "secret": true }</c> means: as stored.</summary>
 [JsonConverter(typeof(EnvInputConverter))]

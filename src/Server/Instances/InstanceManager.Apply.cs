@@ -24,6 +24,7 @@ public sealed partial class InstanceManager
             MinimumIsolation = input.MinimumIsolation,
             TokenRequired = input.Access?.TokenRequired ?? true,
             QueryTokenAllowed = input.Access?.QueryToken ?? false,
+            Capture = input.Traffic?.Capture,
             ShouldRun = input.Start,
             CreatedAt = now,
             UpdatedAt = now,
@@ -57,6 +58,7 @@ public sealed partial class InstanceManager
             instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
             instance.QueryTokenAllowed = patch.Access.Value?.QueryToken ?? (patch.Access.Value is not null && instance.QueryTokenAllowed);
         }
+        if (Given(patch.Traffic, "traffic")) instance.Capture = patch.Traffic.Value?.Capture;
         if (Given(patch.Env, "env"))
         {
             // A new dictionary, so that the change is seen.

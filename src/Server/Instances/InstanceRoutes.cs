@@ -49,6 +49,7 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
         UnavailableReason = Why(instance),
         TokenRequired = instance.TokenRequired,
         QueryTokenAllowed = instance.QueryTokenAllowed,
+        Capture = instance.Capture is { } capture ? new PayloadCapture(capture.MaxBytes, capture.Redact ?? []) : null,
         MaxRequestBytes = options.MaxMcpRequestBytes,
     };
 

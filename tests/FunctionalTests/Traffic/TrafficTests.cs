@@ -231,6 +231,30 @@ public abstract class TrafficTests<TApp>(TApp app) : IClassFixture<TApp> where T
         Assert.Contains("cursor", await answer.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Capture_IsOffUntilAskedFor_AndChecked()
+    {
+        using var made = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "Captured", mode = "managed", source = new { type = "command", command = "python3" }, start = false }, Cancel);
+        var instance = await made.Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        var path = $"api/v1/instances/{instance.GetProperty("id").GetString()}";
+        Assert.Equal(JsonValueKind.Null, instance.GetProperty("traffic").GetProperty("capture").ValueKind);
+
+        var on = await PatchAsync(new { traffic = new { capture = new { redact = new[] { "ssn" } } } });
+        Assert.Equal(16_384, on.GetProperty("capture").GetProperty("maxBytes").GetInt32());
+        var route = app.Services.GetRequiredService<IRouteSource>().Find(instance.GetProperty("id").GetString()!)!;
+        Assert.Equal((16_384, "ssn"), (route.Capture!.MaxBytes, Assert.Single(route.Capture.RedactedFields)));
+        await app.Operator.PatchAsJsonAsync(path, new { traffic = new { capture = new { maxBytes = 10 } } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest, "invalid");
+        await app.Viewer.PatchAsJsonAsync(path, new { traffic = new { capture = (object?)null } }, Cancel).ProblemAsync(HttpStatusCode.Forbidden);
+        Assert.Equal(JsonValueKind.Null, (await PatchAsync(new { traffic = new { capture = (object?)null } })).GetProperty("capture").ValueKind);
+
+        async Task<JsonElement> PatchAsync(object patch)
+        {
+            using var answer = await app.Operator.PatchAsJsonAsync(path, patch, Cancel);
+            answer.EnsureSuccessStatusCode();
+            return (await app.Viewer.GetFromJsonAsync<JsonElement>(path, Cancel)).GetProperty("traffic");
+        }
+    }
+
     [Theory]
     [InlineData("traffic?by=x")]
     [InlineData("access-logs?format=xml")]
