@@ -42,8 +42,6 @@ sealed class EraServers : IServerSource, IServerEras
         verdict = new(refusesLegacy, DateTimeOffset.MaxValue);
     }
 
-    bool IsShared => perSession is null;
-
     // ---- which era
 
     public bool? SpeaksModern => verdict is { } known && host.Time.GetUtcNow() < known.Until ? known.SpeaksModern : null;
@@ -177,8 +175,30 @@ sealed class EraServers : IServerSource, IServerEras
 
     public async ValueTask<ServerLease> RentAsync(string principal, CancellationToken cancellationToken)
     {
-        if (!IsShared) return await perSession!.RentAsync(principal, cancellationToken);
-        return await shared.RentAsync(principal, cancellationToken);
+        if (refusesLegacy) return new(new LegacyOverModernLink(RentModern(principal)), null);
+        if (perSession is not null) return await perSession.RentAsync(principal, cancellationToken); // may turn out later: RentOtherEraAsync
+        try
+        {
+            return await shared.RentAsync(principal, cancellationToken);
+        }
+        catch (ServerUnavailableException)
+        {
+            if (await RentOtherEraAsync(principal, cancellationToken) is { } other) return new(other, null);
+            throw;
+        }
+    }
+
+    // The server did not take initialize: if it is of the modern era, legacy clients get a legacy face of it.
+    public async ValueTask<IServerConnection?> RentOtherEraAsync(string principal, CancellationToken cancellationToken)
+    {
+        if (!await DetectAsync(cancellationToken)) return null;
+        if (!refusesLegacy)
+        {
+            refusesLegacy = true;
+            perSession?.Retire();
+            host.Log.Bridge("info", "the server speaks revision 2026-07-28 alone; clients of earlier revisions are served by conversion");
+        }
+        return new LegacyOverModernLink(RentModern(principal));
     }
 
     // ---- time
@@ -192,7 +212,19 @@ sealed class EraServers : IServerSource, IServerEras
             return;
         }
         perSession?.Refill();
-        if (IsShared) shared.StartAhead();
+        if (perSession is null && host.Config.Processes == "shared") _ = StartSharedAsync();
+    }
+
+    async Task StartSharedAsync()
+    {
+        try
+        {
+            await RentAsync("", CancellationToken.None);
+        }
+        catch (ServerUnavailableException)
+        {
+            // It is in the log and in the state; the next client tries again.
+        }
     }
 
     /// <summary>Ends the servers that nobody has used for long.</summary>

@@ -8,6 +8,7 @@ sealed class PerSessionServers(ChildHost host) : IServerSource
     readonly Lock gate = new();
     readonly Queue<ChildProcess> spares = new();
     int starting;
+    bool isRetired;
 
     public int SpareCount
     {
@@ -53,14 +54,21 @@ sealed class PerSessionServers(ChildHost host) : IServerSource
     /// <summary>Starts what is missing, one at a time, and not again and again when the server does not stay.</summary>
     public void Refill()
     {
-        if (host.FailedStarts < 3 && Interlocked.Exchange(ref starting, 1) == 0) _ = Task.Run(StartSpares);
+        if (!isRetired && host.FailedStarts < 3 && Interlocked.Exchange(ref starting, 1) == 0) _ = Task.Run(StartSpares);
+    }
+
+    /// <summary>No spares any more: the server is of the modern era alone.</summary>
+    public void Retire()
+    {
+        isRetired = true;
+        while (TakeSpare() is { } spare) spare.Stop();
     }
 
     async Task StartSpares()
     {
         try
         {
-            while (SpareCount < host.Config.WarmSpares && host.FailedStarts < 3)
+            while (!isRetired && SpareCount < host.Config.WarmSpares && host.FailedStarts < 3)
             {
                 if (host.FailedStarts > 0) await Task.Delay(TimeSpan.FromMilliseconds(100 << host.FailedStarts), host.Time);
                 var spare = host.Start();

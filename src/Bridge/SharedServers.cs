@@ -41,12 +41,6 @@ sealed class SharedServers(ChildHost host, bool perPrincipal) : IServerSource
         return new(null, entry.Server);
     }
 
-    /// <summary>Starts the one server before the first client comes.</summary>
-    public void StartAhead()
-    {
-        if (!perPrincipal) _ = Get("");
-    }
-
     Entry Get(string key)
     {
         lock (gate)

@@ -67,6 +67,13 @@ sealed class JsonEdit
     public static ReadOnlySpan<byte> Member(ReadOnlySpan<byte> value, ReadOnlySpan<byte> name)
         => value is [(byte)'{', ..] ? Member(value, 0, name).Of(value) : default;
 
+    /// <summary>The length of the value at the beginning of a text.</summary>
+    public static int ValueLength(ReadOnlySpan<byte> text)
+    {
+        var reader = new Utf8JsonReader(text, isFinalBlock: false, new(Options));
+        return reader.Read() && reader.TrySkip() ? (int)reader.BytesConsumed : text.Length;
+    }
+
     /// <summary>The members of an object: name (unescaped) and value.</summary>
     public static List<(string Name, TextRange Value)> Members(ReadOnlySpan<byte> value)
     {

@@ -56,6 +56,12 @@ static class HeaderCheck
             KnownMethod.ReadResource => envelope.Uri,
             _ => default,
         };
+        if (envelope.Method == KnownMethod.Other && header.Count > 0 && envelope.MethodName.Of(message).StartsWith("\"tasks/"u8))
+        {
+            // The task extension mirrors the task's id (SEP-2663).
+            var task = JsonEdit.Member(envelope.Params.Of(message), "taskId"u8);
+            return task is [(byte)'"', ..] ? Differs("Mcp-Name", header, task, null, encoded: true) : null;
+        }
         if (envelope.Method is not (KnownMethod.CallTool or KnownMethod.GetPrompt or KnownMethod.ReadResource)) return null;
         if (source.Of(message) is not [(byte)'"', ..])
             return new(McpErrors.InvalidParams, $"Invalid params: {(envelope.Method == KnownMethod.ReadResource ? "uri" : "name")} must be a string");

@@ -19,6 +19,7 @@ sealed class ClientCall : PendingCall
     readonly byte[]? clientToken;
     readonly HttpContext? http;
     readonly BatchStream? batch;
+    readonly byte[]? initialize;
     Stage stage;
 
     /// <summary>A call whose response is still open to be JSON or a stream.</summary>
@@ -40,6 +41,7 @@ sealed class ClientCall : PendingCall
         Method = envelope.Method;
         clientId = envelope.Id.Of(message).ToArray();
         if (envelope.ProgressToken.IsPresent) clientToken = envelope.ProgressToken.Of(message).ToArray();
+        if (Method == KnownMethod.Initialize && session.OtherEra is not null) initialize = message.ToArray();
         StartedAt = Environment.TickCount64;
     }
 
@@ -55,6 +57,11 @@ sealed class ClientCall : PendingCall
 
     public override ValueTask OnAnswer(ReadOnlySpan<byte> message, in Envelope envelope)
     {
+        if (initialize is not null && !envelope.Result.IsPresent)
+        {
+            var answer = message.ToArray();
+            if (session.TryOtherEra(this, initialize, () => _ = OnAnswer(answer, EnvelopeReader.Read(answer)).AsTask())) return default;
+        }
         if (Method == KnownMethod.Initialize) session.OnInitializeAnswered(message, envelope);
         return Finish(new Splice(message, envelope.Id, clientId), envelope.Result.IsPresent);
     }
@@ -63,7 +70,10 @@ sealed class ClientCall : PendingCall
         => clientToken is null ? default : Send(new Splice(message, envelope.ProgressToken, clientToken));
 
     public override void OnLost(string reason)
-        => _ = Finish(new Splice(RpcMessage.Error(clientId, McpErrors.ServerUnavailable, reason)), isResult: false).AsTask();
+    {
+        if (initialize is not null && session.TryOtherEra(this, initialize, () => session.End(reason))) return;
+        _ = Finish(new Splice(RpcMessage.Error(clientId, McpErrors.ServerUnavailable, reason)), isResult: false).AsTask();
+    }
 
     /// <summary>Answers in place of the server.</summary>
     public ValueTask FinishWith(ReadOnlySpan<byte> result) => Finish(new Splice(RpcMessage.Result(clientId, result)), isResult: true);

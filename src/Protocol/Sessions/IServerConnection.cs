@@ -20,6 +20,12 @@ public interface IServerSource
 {
     /// <summary>A server for a session of this principal. Throws <see cref="ServerUnavailableException"/>.</summary>
     ValueTask<ServerLease> RentAsync(string principal, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Another server of its own for a session whose first one did not take <c>initialize</c>: a server of the modern
+    /// era behind a legacy face. Null when there is none.
+    /// </summary>
+    ValueTask<IServerConnection?> RentOtherEraAsync(string principal, CancellationToken cancellationToken) => default;
 }
 
 /// <summary>No server can be had now; the message is meant for the client.</summary>

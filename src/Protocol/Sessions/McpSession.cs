@@ -11,13 +11,13 @@ namespace McpCan.Protocol.Sessions;
 public sealed class McpSession : IServerMessages, ISharedListener
 {
     readonly SessionOptions options;
-    readonly IServerConnection? own;
     readonly SharedServer? shared;
     readonly ReplayBuffer replay;
     readonly List<ClientCall> calls = [];
     readonly Dictionary<int, EventStream> streams = [];
     readonly Dictionary<long, byte[]> serverRequests = []; // our id -> the server's, as written
     readonly Action<McpSession> ended;
+    IServerConnection? own;
     long lastServerRequest;
     int lastStream;
     bool isEnded;
@@ -45,6 +45,9 @@ public sealed class McpSession : IServerMessages, ISharedListener
     public McpRevision Revision { get; internal set; }
 
     internal Action? ServerAnswered { get; init; }
+
+    /// <summary>Another server to try when the first one does not take initialize; it is asked once.</summary>
+    internal Func<ValueTask<IServerConnection?>>? OtherEra { get; set; }
     internal Action? WatchCalls { get; init; }
     internal bool IsReady { get; private set; }
     internal long LastUsed { get; private set; }
@@ -117,6 +120,49 @@ public sealed class McpSession : IServerMessages, ISharedListener
         ServerAnswered?.Invoke();
     }
 
+    /// <summary>Tries initialize at a server of the other era; if there is none, <paramref name="otherwise"/> goes on. False when that was tried already.</summary>
+    internal bool TryOtherEra(ClientCall call, byte[] initialize, Action otherwise)
+    {
+        Func<ValueTask<IServerConnection?>>? rent;
+        lock (Gate)
+        {
+            rent = OtherEra;
+            OtherEra = null;
+            if (isEnded) rent = null;
+        }
+        if (rent is null) return false;
+        _ = TryOtherEraAsync(rent, call, initialize, otherwise);
+        return true;
+    }
+
+    async Task TryOtherEraAsync(Func<ValueTask<IServerConnection?>> rent, ClientCall call, byte[] initialize, Action otherwise)
+    {
+        IServerConnection? other = null;
+        try
+        {
+            other = await rent();
+        }
+        catch (ServerUnavailableException)
+        {
+            // then the first server's word stands
+        }
+        if (other is null)
+        {
+            otherwise();
+            return;
+        }
+        IServerConnection? former;
+        lock (Gate)
+        {
+            former = own;
+            if (!isEnded) own = other;
+        }
+        (own == other ? former : other)?.Stop();
+        if (own != other) return;
+        other.Link.Adopt(this);
+        await other.Link.SendRequestAsync(call, initialize, EnvelopeReader.Read(initialize));
+    }
+
     internal void OnInitialized(McpRevision revision)
     {
         Revision = revision;
@@ -185,7 +231,16 @@ public sealed class McpSession : IServerMessages, ISharedListener
 
     ValueTask ISharedListener.OnChange(ReadOnlySpan<byte> message, in Envelope envelope) => SendUnrelated(new Splice(message));
 
-    void IServerMessages.OnLinkEnded(ServerLink link, string reason) => End(reason);
+    void IServerMessages.OnLinkEnded(ServerLink link, string reason)
+    {
+        lock (Gate)
+        {
+            if (link != Link) return; // a former server
+            // The call to initialize is told next, and may find another server.
+            if (OtherEra is not null && calls.Exists(call => call.Method == KnownMethod.Initialize)) return;
+        }
+        End(reason);
+    }
 
     // ---- streams
 

@@ -47,7 +47,12 @@ public sealed class SessionTable : IDisposable
         {
             var lease = await servers.RentAsync(principal, cancellationToken);
             var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(20));
-            var session = new McpSession(id, principal, overSse, lease, options, ended => sessions.TryRemove(ended.Id, out _)) { ServerAnswered = ServerAnswered, WatchCalls = WatchHeld };
+            var session = new McpSession(id, principal, overSse, lease, options, ended => sessions.TryRemove(ended.Id, out _)) 
+            {
+                ServerAnswered = ServerAnswered,
+                WatchCalls = WatchHeld,
+                OtherEra = lease.Own is null or Modern.LegacyOverModernLink ? null : () => servers.RentOtherEraAsync(principal, CancellationToken.None),
+            };
             sessions[id] = session;
             lease.Shared?.Join(session);
             if (lease.Own is { } own) own.Link.Adopt(session);
