@@ -8,7 +8,7 @@ namespace McpCan.Server.Instances;
 /// <param name="Client">The client, for example <c>cursor</c>.</param>
 /// <param name="File">File that the text belongs in, or null where it is a command or code.</param>
 /// <param name="Format"><c>json</c>, <c>toml</c>, <c>shell</c>, <c>python</c>, <c>typescript</c> or <c>csharp</c>.</param>
-/// <param name="Text">The text; the token stands as <c>${MCPCAN_TOKEN}</c> unless one was given.</param>
+/// <param name="Text">The text; the token stands as <c>${MCPCAN_TOKEN}</c> unless one was given, a direct instance's secrets as <c>${NAME}</c>.</param>
 public sealed record ClientConfigView(string Client, string? File, string Format, string Text);
 
 /// <summary>Writes client configurations. Shapes as the vendors' documents of 2026 say.</summary>
@@ -30,62 +30,117 @@ public static class ClientConfig
     /// <param name="token">A token to write in place of the placeholder.</param>
     public static ClientConfigView? For(string client, Instance instance, AddressView address, string? token = null)
     {
-        var (name, url) = (instance.Slug, address.StreamableHttp);
-        var bearer = instance.TokenRequired ? $"Bearer {token ?? Placeholder}" : null;
+        var target = ClientTarget.Of(instance, address, token);
         return client switch
         {
-            "claude-code" => Of(".mcp.json", "json", Servers("mcpServers", name, new() { ["type"] = "http", ["url"] = url, ["headers"] = Headers(bearer) })),
-            "claude-desktop" => Of("claude_desktop_config.json", "json", Servers("mcpServers", name, Remote(url, bearer))),
-            "cursor" => Of("~/.cursor/mcp.json", "json", Servers("mcpServers", name, new() { ["url"] = url, ["headers"] = Headers(bearer) })),
-            "vscode" => Of(".vscode/mcp.json", "json", VsCode(name, url, bearer, token)),
-            "windsurf" => Of("~/.codeium/windsurf/mcp_config.json", "json", Servers("mcpServers", name, new() { ["serverUrl"] = url, ["headers"] = Headers(bearer is null || token is not null ? bearer : "Bearer ${env:MCPCAN_TOKEN}") })),
-            "codex" => Of("~/.codex/config.toml", "toml", Codex(name, url, bearer, token)),
-            "gemini-cli" => Of("~/.gemini/settings.json", "json", Servers("mcpServers", name, new() { ["httpUrl"] = url, ["headers"] = Headers(bearer) })),
-            "cherry-studio" => Of(null, "json", Servers("mcpServers", name, new() { ["name"] = instance.Name, ["type"] = "streamableHttp", ["baseUrl"] = url, ["headers"] = Headers(bearer) })),
-            "python" => Of(null, "python", ClientCode.Python(url, bearer is not null, token)),
-            "typescript" => Of(null, "typescript", ClientCode.TypeScript(url, bearer is not null, token)),
-            "csharp" => Of(null, "csharp", ClientCode.CSharp(name, url, bearer is not null, token)),
-            "curl" => Of(null, "shell", ClientCode.Curl(url, bearer)),
+            "claude-code" => Of(".mcp.json", "json", Servers(target, a => new() { ["type"] = a.Sse ? "sse" : "http", ["url"] = a.Url, ["headers"] = Headers(a) })),
+            "claude-desktop" => Of("claude_desktop_config.json", "json", Servers(target, Through)),
+            "cursor" => Of("~/.cursor/mcp.json", "json", Servers(target, a => new() { ["url"] = a.Url, ["headers"] = Headers(a) })),
+            "vscode" => Of(".vscode/mcp.json", "json", VsCode(target)),
+            "windsurf" => Of("~/.codeium/windsurf/mcp_config.json", "json", Servers(target, a => new() { ["serverUrl"] = Windsurf(a.Url), ["headers"] = Headers(a, Windsurf) }, Windsurf)),
+            "codex" => Of("~/.codex/config.toml", "toml", Codex(target)),
+            "gemini-cli" => Of("~/.gemini/settings.json", "json", Servers(target, a => new() { [a.Sse ? "url" : "httpUrl"] = a.Url, ["headers"] = Headers(a) })),
+            "cherry-studio" => Of(null, "json", Servers(target, a => new() { ["name"] = a.Title, ["type"] = a.Sse ? "sse" : "streamableHttp", ["baseUrl"] = a.Url, ["headers"] = Headers(a) })),
+            "python" => Of(null, "python", ClientCode.Python(target)),
+            "typescript" => Of(null, "typescript", ClientCode.TypeScript(target)),
+            "csharp" => Of(null, "csharp", ClientCode.CSharp(target)),
+            "curl" => Of(null, "shell", ClientCode.Shell(target)),
             _ => null,
         };
 
         ClientConfigView Of(string? file, string format, string text) => new(client, file, format, text);
     }
 
-    private static JsonObject? Headers(string? bearer) => bearer is null ? null : new JsonObject { ["Authorization"] = bearer };
+    private static JsonObject? Headers(AddressTarget target, Func<string, string>? write = null) =>
+        target.Headers.Count == 0 ? null : new JsonObject(target.Headers.Select(h => KeyValuePair.Create(h.Key, (JsonNode?)(write?.Invoke(h.Value) ?? h.Value))));
 
-    private static string Servers(string root, string name, JsonObject entry) => new JsonObject { [root] = new JsonObject { [name] = WithoutNulls(entry) } }.ToJsonString(Json);
+    private static string Servers(ClientTarget target, Func<AddressTarget, JsonObject> address, Func<string, string>? write = null) =>
+        new JsonObject { ["mcpServers"] = new JsonObject { [target.Name] = Entry(target, address, write) } }.ToJsonString(Json);
+
+    private static JsonObject Entry(ClientTarget target, Func<AddressTarget, JsonObject> address, Func<string, string>? write = null) => target switch
+    {
+        AddressTarget a => WithoutNulls(address(a)),
+        CommandTarget c => WithoutNulls(new()
+        {
+            ["command"] = c.Command,
+            ["args"] = new JsonArray([.. c.Args.Select(a => (JsonNode)a)]),
+            ["env"] = c.Env.Count == 0 ? null : new JsonObject(c.Env.Select(e => KeyValuePair.Create(e.Key, (JsonNode?)(write?.Invoke(e.Value) ?? e.Value)))),
+        }),
+        _ => throw new InvalidOperationException(),
+    };
 
     // Claude Desktop starts programs only; mcp-remote is the program that speaks to an address. No space stands
-    // in the argument, since its Windows build splits arguments there; the header's value comes from the environment.
-    private static JsonObject Remote(string url, string? bearer)
+    // in the argument, since its Windows build splits arguments there; a header's value comes from the environment.
+    private static JsonObject Through(AddressTarget target)
     {
-        var args = new JsonArray("-y", "mcp-remote", url);
-        if (url.StartsWith("http://", StringComparison.Ordinal)) args.Add("--allow-http");
-        if (bearer is null) return new() { ["command"] = "npx", ["args"] = args };
-        args.Add("--header");
-        args.Add("Authorization:${AUTHORIZATION}");
-        return new() { ["command"] = "npx", ["args"] = args, ["env"] = new JsonObject { ["AUTHORIZATION"] = bearer } };
+        var (args, env) = Remote(target);
+        return new() { ["command"] = "npx", ["args"] = new JsonArray([.. args.Select(a => (JsonNode)a)]), ["env"] = env.Count == 0 ? null : new JsonObject(env.Select(e => KeyValuePair.Create(e.Key, (JsonNode?)e.Value))) };
     }
 
-    private static string VsCode(string name, string url, string? bearer, string? token)
+    private static (List<string> Args, List<KeyValuePair<string, string>> Env) Remote(AddressTarget target)
     {
-        var entry = new JsonObject { ["type"] = "http", ["url"] = url };
-        if (bearer is null || token is not null)
+        var args = new List<string> { "-y", "mcp-remote", target.Url };
+        var env = new List<KeyValuePair<string, string>>();
+        if (target.Url.StartsWith("http://", StringComparison.Ordinal)) args.Add("--allow-http");
+        if (target.Sse) args.AddRange(["--transport", "sse-only"]);
+        foreach (var (name, value) in target.Headers)
         {
-            if (bearer is not null) entry["headers"] = Headers(bearer);
-            return Servers("servers", name, entry);
+            var variable = name.ToUpperInvariant().Replace('-', '_');
+            args.AddRange(["--header", $"{name}:${{{variable}}}"]);
+            env.Add(new(variable, value));
         }
-        entry["headers"] = Headers("Bearer ${input:mcpcan-token}");
-        var input = new JsonObject { ["type"] = "promptString", ["id"] = "mcpcan-token", ["description"] = "MCPCAN token", ["password"] = true };
-        return new JsonObject { ["inputs"] = new JsonArray(input), ["servers"] = new JsonObject { [name] = entry } }.ToJsonString(Json);
+        return (args, env);
     }
 
-    private static string Codex(string name, string url, string? bearer, string? token)
+    private static string Windsurf(string text) => ClientText.Write(text, name => $"${{env:{name}}}");
+
+    private static string VsCode(ClientTarget target)
     {
-        var head = $"[mcp_servers.{name}]\nurl = \"{url}\"\n";
-        if (bearer is null) return head;
-        return token is null ? $"{head}bearer_token_env_var = \"MCPCAN_TOKEN\"\n" : $"{head}http_headers = {{ \"Authorization\" = \"{bearer}\" }}\n";
+        var names = new List<string>();
+        var entry = Entry(target, a => new() { ["type"] = a.Sse ? "sse" : "http", ["url"] = Ask(a.Url), ["headers"] = Headers(a, Ask) }, Ask);
+        if (target is CommandTarget) entry.Insert(0, "type", "stdio");
+        var file = new JsonObject { ["servers"] = new JsonObject { [target.Name] = entry } };
+        if (names.Count > 0)
+            file.Insert(0, "inputs", new JsonArray([.. names.Distinct().Select(n => (JsonNode)new JsonObject { ["type"] = "promptString", ["id"] = Id(n), ["description"] = n == "MCPCAN_TOKEN" ? "MCPCAN token" : n, ["password"] = true })]));
+        return file.ToJsonString(Json);
+
+        string Ask(string text)
+        {
+            names.AddRange(ClientText.Names(text));
+            return ClientText.Write(text, n => $"${{input:{Id(n)}}}");
+        }
+
+        static string Id(string name) => name.ToLowerInvariant().Replace('_', '-');
+    }
+
+    private static string Codex(ClientTarget target)
+    {
+        var head = $"[mcp_servers.{target.Name}]\n";
+        if (target is CommandTarget c) return head + Command(c.Command, c.Args, c.Env);
+        var a = (AddressTarget)target;
+        if (a.Sse)
+        {
+            // It speaks Streamable HTTP only.
+            var (args, env) = Remote(a);
+            return head + Command("npx", args, env);
+        }
+        var text = $"{head}url = {ClientText.Quote(a.Url)}\n";
+        var plain = new List<string>();
+        var fromVariables = new List<string>();
+        foreach (var (name, value) in a.Headers)
+        {
+            const string Bearer = "Bearer ";
+            if (name == "Authorization" && value.StartsWith(Bearer, StringComparison.Ordinal) && ClientText.OnlyName(value[Bearer.Length..]) is { } token) text += $"bearer_token_env_var = \"{token}\"\n";
+            else if (ClientText.OnlyName(value) is { } variable) fromVariables.Add($"{ClientText.Quote(name)} = \"{variable}\"");
+            else plain.Add($"{ClientText.Quote(name)} = {ClientText.Quote(value)}");
+        }
+        if (plain.Count > 0) text += $"http_headers = {{ {string.Join(", ", plain)} }}\n";
+        if (fromVariables.Count > 0) text += $"env_http_headers = {{ {string.Join(", ", fromVariables)} }}\n";
+        return text;
+
+        static string Command(string command, IReadOnlyList<string> args, IReadOnlyList<KeyValuePair<string, string>> env) =>
+            $"command = {ClientText.Quote(command)}\nargs = [{string.Join(", ", args.Select(ClientText.Quote))}]\n"
+            + (env.Count == 0 ? "" : $"env = {{ {string.Join(", ", env.Select(e => $"{ClientText.Quote(e.Key)} = {ClientText.Quote(e.Value)}"))} }}\n");
     }
 
     private static JsonObject WithoutNulls(JsonObject entry)

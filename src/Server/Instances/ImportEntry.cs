@@ -6,24 +6,25 @@ namespace McpCan.Server.Instances;
 /// <summary>Reads one entry of pasted configuration.</summary>
 internal static partial class ImportEntry
 {
-    private static readonly string[] Addresses = ["url", "serverUrl", "httpUrl", "baseUrl", "endpoint"];
-
     public static bool LooksLikeOne(JsonElement element) =>
         element.ValueKind == JsonValueKind.Object
-        && (Text(element, "command") is not null || Address(element) is not null || (element.TryGetProperty("transport", out var transport) && transport.ValueKind == JsonValueKind.Object));
+        && (Text(element, "command") is not null || ImportRemote.Address(element) is not null || (element.TryGetProperty("transport", out var transport) && transport.ValueKind == JsonValueKind.Object));
 
     public static string? Text(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    public static ImportedServer Read(string name, JsonElement entry)
+    /// <param name="name">Its name.</param>
+    /// <param name="entry">The entry.</param>
+    /// <param name="mode"><c>direct</c> to keep everything on file, else servers with an address are proxied and commands managed.</param>
+    public static ImportedServer Read(string name, JsonElement entry, string mode)
     {
         name = DisplayName(name);
         if (entry.ValueKind != JsonValueKind.Object) return Refused(name, "", "The entry is not an object.");
         if (entry.TryGetProperty("transport", out var nested) && nested.ValueKind == JsonValueKind.Object && Text(entry, "command") is null) entry = Merge(entry, nested);
         if (Text(entry, "command") is not { Length: > 0 } command)
         {
-            return Address(entry) is { } url
-                ? Remote(name, url)
+            return ImportRemote.Address(entry) is not null
+                ? ImportRemote.Read(name, entry, mode, IsOn(entry))
                 : Refused(name, "", "The entry has neither a command nor an address.");
         }
         var notes = new List<string>();
@@ -35,11 +36,11 @@ internal static partial class ImportEntry
             (command, args) = (words[0], [.. words[1..]]);
             notes.Add("The command was split at its spaces.");
         }
-        if (Wrapped(command, args) is { } target) return Remote(name, target);
-        return Command(name, entry, command, args, notes);
+        if (ImportRemote.Unwrap(name, command, args, Env(entry, [], []), mode, IsOn(entry)) is { } remote) return remote;
+        return Command(name, entry, command, args, notes, mode);
     }
 
-    private static ImportedServer Command(string name, JsonElement entry, string command, List<string> args, List<string> notes)
+    private static ImportedServer Command(string name, JsonElement entry, string command, List<string> args, List<string> notes, string mode)
     {
         var missing = new List<string>();
         for (var i = 0; i < args.Count; i++)
@@ -57,6 +58,7 @@ internal static partial class ImportEntry
         var input = new InstanceInput
         {
             Name = name,
+            Mode = mode == InstanceModes.Direct ? mode : InstanceModes.Managed,
             Source = new CommandSource(command, args),
             Env = env,
             Start = on && missing.Count == 0,
@@ -102,27 +104,12 @@ internal static partial class ImportEntry
         return args;
     }
 
-    /// <summary>The address behind <c>npx mcp-remote URL</c> or <c>supergateway --sse URL</c>.</summary>
-    private static string? Wrapped(string command, List<string> args)
-    {
-        var words = args.Prepend(command).ToList();
-        if (words.Exists(w => w == "mcp-remote" || w.StartsWith("mcp-remote@", StringComparison.Ordinal))) return words.Find(IsUrl);
-        if (!words.Exists(w => w == "supergateway" || w.StartsWith("supergateway@", StringComparison.Ordinal))) return null;
-        var at = words.FindIndex(w => w is "--sse" or "--streamableHttp");
-        return at >= 0 && at + 1 < words.Count && IsUrl(words[at + 1]) ? words[at + 1] : null;
-    }
+    public static ImportedServer Refused(string name, string summary, string why) => new(name, summary, null, [why], [], true);
 
-    private static ImportedServer Remote(string name, string url) => Refused(name, WithoutSecrets(url),
-        "This is a remote server. Remote servers come with the proxy mode of a later version; nothing is created for it.");
+    /// <summary>Whether the text leaves something to fill in.</summary>
+    public static bool IsOpen(string text) => Placeholder().IsMatch(text);
 
-    private static ImportedServer Refused(string name, string summary, string why) => new(name, summary, null, [why], [], true);
-
-    private static string? Address(JsonElement entry) => Addresses.Select(a => Text(entry, a)).FirstOrDefault(a => a is not null);
-
-    private static bool IsUrl(string text) => text.StartsWith("https://", StringComparison.OrdinalIgnoreCase) || text.StartsWith("http://", StringComparison.OrdinalIgnoreCase);
-
-    /// <summary>Addresses may carry tokens in their query.</summary>
-    private static string WithoutSecrets(string url) => url.IndexOf('?', StringComparison.Ordinal) is var at and >= 0 ? url[..at] + "?…" : url;
+    public static string Cut(string text) => text.Length <= 300 ? text : text[..300] + "…";
 
     private static bool IsOn(JsonElement entry)
     {

@@ -87,8 +87,10 @@ internal static class InstanceEndpoints
 
     private static async Task<Ok<ImportView>> Import(
         HttpRequest request, [Description("Create what was understood.")] bool? apply, [Description("Start what is created (default: yes).")] bool? start,
+        [Description("'direct' keeps every server on file only; else servers with an address are proxied and those with a command managed.")] string? mode,
         InstanceManager instances, ClaimsPrincipal user, PublicAddress address, CancellationToken cancellationToken)
     {
+        new Checks().That(mode is null || InstanceModes.All.Contains(mode), "mode", $"Must be one of {string.Join(", ", InstanceModes.All)}.").Throw();
         using var reader = new StreamReader(request.Body, new System.Text.UTF8Encoding(false, throwOnInvalidBytes: true));
         string text;
         try
@@ -100,7 +102,7 @@ internal static class InstanceEndpoints
             throw new ProblemException(400, "bad-json", "The body is not valid UTF-8 text.");
         }
         var entries = new List<ImportEntryView>();
-        foreach (var server in McpServersImport.Parse(text))
+        foreach (var server in McpServersImport.Parse(text, mode ?? InstanceModes.Managed))
             entries.Add(await ImportOneAsync(server, apply == true, start ?? true, instances, user.Actor(), View(address, request), cancellationToken));
         return TypedResults.Ok(new ImportView(entries));
     }

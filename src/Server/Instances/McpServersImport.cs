@@ -8,7 +8,7 @@ namespace McpCan.Server.Instances;
 /// <param name="Summary">What it runs, one line for people.</param>
 /// <param name="Input">The instance to create, or null when it cannot be one here.</param>
 /// <param name="Notes">What a person should know, one sentence each.</param>
-/// <param name="Missing">Values that the configuration leaves open (<c>${…}</c>): names of variables, or <c>args[2]</c>.</param>
+/// <param name="Missing">Values that the configuration leaves open (<c>${…}</c>): names of variables, <c>args[2]</c>, <c>url</c> or <c>headers.NAME</c>.</param>
 /// <param name="Start">False when the entry says that it is switched off.</param>
 public sealed record ImportedServer(string Name, string Summary, InstanceInput? Input, IReadOnlyList<string> Notes, IReadOnlyList<string> Missing, bool Start);
 
@@ -21,12 +21,16 @@ public sealed record ImportView(IReadOnlyList<ImportEntryView> Servers);
 /// <param name="Created">What was created.</param>
 public sealed record ImportEntryView(string Name, string Summary, bool Understood, InstanceInput? Instance, IReadOnlyList<string> Notes, IReadOnlyList<string> Missing, string? Problem, InstanceView? Created)
 {
-    internal static ImportEntryView Of(ImportedServer s) => new(s.Name, s.Summary, s.Input is not null, s.Input, s.Notes, s.Missing, null, null);
+    internal static ImportEntryView Of(ImportedServer s) => new(s.Name, s.Summary, s.Input is not null, Shown(s.Input), s.Notes, s.Missing, null, null);
+
+    // Secret values write themselves masked; the address does not know that it is one.
+    private static InstanceInput? Shown(InstanceInput? input) =>
+        input?.Remote is { Url.Value: { } url } remote ? input with { Remote = remote with { Url = RemoteUrl.Mask(url) } } : input;
 }
 
 /// <summary>
 /// Reads the configuration of MCP clients: <c>mcpServers</c>, <c>servers</c>, <c>mcp.servers</c>, a bare map, an array;
-/// comments and trailing commas allowed. Entries with a command become managed servers.
+/// comments and trailing commas allowed. Entries with a command become managed servers, those with an address proxied ones.
 /// </summary>
 public static class McpServersImport
 {
@@ -35,8 +39,10 @@ public static class McpServersImport
     private static readonly string[] Roots = ["mcpServers", "servers", "mcp.servers", "mcp_servers", "mcp"];
 
     /// <summary>All entries, in their order.</summary>
+    /// <param name="text">What was pasted.</param>
+    /// <param name="mode"><c>direct</c> to keep every server on file; else those with an address are proxied and those with a command managed.</param>
     /// <exception cref="ProblemException">400 when the text is no JSON, or has no servers.</exception>
-    public static IReadOnlyList<ImportedServer> Parse(string text)
+    public static IReadOnlyList<ImportedServer> Parse(string text, string mode = InstanceModes.Managed)
     {
         JsonElement root;
         try
@@ -50,7 +56,7 @@ public static class McpServersImport
         var entries = Entries(root, 0).Take(Most + 1).ToList();
         if (entries.Count == 0) throw new ProblemException(400, "no-servers", "No servers were found. Paste an object with 'mcpServers', for example { \"mcpServers\": { \"weather\": { \"command\": \"npx\", \"args\": [\"-y\", \"…\"] } } }.");
         if (entries.Count > Most) throw new ProblemException(400, "too-many-servers", $"At most {Most} servers at once.");
-        return [.. entries.Select(e => ImportEntry.Read(e.Name, e.Value))];
+        return [.. entries.Select(e => ImportEntry.Read(e.Name, e.Value, mode))];
     }
 
     private static IEnumerable<(string Name, JsonElement Value)> Entries(JsonElement root, int depth)

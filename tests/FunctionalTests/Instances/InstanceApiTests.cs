@@ -183,7 +183,7 @@ public abstract class InstanceApiTests<TApp>(TApp app) : IClassFixture<TApp> whe
               "mcpServers": {
                 "{{mark}}-one": { "command": "no-such-program", "args": ["x"], "env": { "API_KEY": "abc", "MODE": "fast", }, "disabled": true },
                 "{{mark}}-bad": { "command": "no-such-program", "env": { "not a name": "x" }, "disabled": true },
-                "{{mark}}-remote": { "url": "https://example.com/mcp?Authorization=abc" },
+                "{{mark}}-remote": { "url": "https://example.com/mcp?Authorization=abc", "disabled": true },
               }
             }
             """;
@@ -195,9 +195,12 @@ public abstract class InstanceApiTests<TApp>(TApp app) : IClassFixture<TApp> whe
         Assert.Equal("""{"API_KEY":{"secret":true},"MODE":"fast"}""", made[0].GetProperty("created").GetProperty("env").GetRawText());
         Assert.Equal("Stopped", made[0].GetProperty("created").GetProperty("status").GetProperty("state").GetString());
         Assert.Contains("env.not a name", made[1].GetProperty("problem").GetString(), StringComparison.Ordinal);
-        Assert.False(made[2].GetProperty("understood").GetBoolean());
+        Assert.Equal("proxy", made[2].GetProperty("created").GetProperty("mode").GetString());
+        Assert.Equal("https://example.com/mcp?Authorization=***", made[2].GetProperty("created").GetProperty("remote").GetProperty("url").GetString());
         Assert.DoesNotContain("abc", string.Concat(made), StringComparison.Ordinal);
-        Assert.Equal(1, (await GetAsync($"instances?search={mark}")).GetProperty("total").GetInt32());
+        Assert.Equal(2, (await GetAsync($"instances?search={mark}")).GetProperty("total").GetInt32());
+        var direct = await ImportAsync(body, "?mode=direct");
+        Assert.Equal("direct", direct[2].GetProperty("instance").GetProperty("mode").GetString());
     }
 
     private async Task<List<JsonElement>> ImportAsync(string body, string query)

@@ -70,5 +70,68 @@ public sealed class ClientConfigTests
         Assert.Equal($"[mcp_servers.weather]\nurl = \"{Url}\"\nhttp_headers = {{ \"Authorization\" = \"Bearer mct_abc\" }}\n", ClientConfig.For("codex", Instance(true), Address, "mct_abc")!.Text);
     }
 
+    [Fact]
+    public void Direct_GivesTheServersOwnAddress_WithPlaceholdersForSecrets()
+    {
+        var instance = Direct(new RemoteServer
+        {
+            ProtectedUrl = "protected", Url = "https://remote.example.com/mcp?api_key=***",
+            Headers = new Dictionary<string, EnvValue> { ["X-Api-Key"] = new("protected", true), ["X-Team"] = new("bl\"ue") },
+        });
+
+        foreach (var client in ClientConfig.Clients)
+        {
+            var config = ClientConfig.For(client, instance, Address)!;
+            Assert.DoesNotContain("protected", config.Text, StringComparison.Ordinal);
+            Assert.DoesNotContain("***", config.Text, StringComparison.Ordinal);
+            Assert.DoesNotContain("mcp-gateway", config.Text, StringComparison.Ordinal);
+            Assert.Contains("https://remote.example.com/mcp?api_key=", config.Text, StringComparison.Ordinal);
+            if (config.Format == "json") JsonDocument.Parse(config.Text);
+        }
+        var entry = JsonDocument.Parse(ClientConfig.For("claude-code", instance, Address)!.Text).RootElement.GetProperty("mcpServers").GetProperty("weather");
+        Assert.Equal("https://remote.example.com/mcp?api_key=${API_KEY}", entry.GetProperty("url").GetString());
+        Assert.Equal("${X_API_KEY}", entry.GetProperty("headers").GetProperty("X-Api-Key").GetString());
+        Assert.Equal("bl\"ue", entry.GetProperty("headers").GetProperty("X-Team").GetString());
+        Assert.Contains("env_http_headers = { \"X-Api-Key\" = \"X_API_KEY\" }", ClientConfig.For("codex", instance, Address)!.Text, StringComparison.Ordinal);
+        Assert.Contains("os.environ['X_API_KEY']", ClientConfig.For("python", instance, Address)!.Text, StringComparison.Ordinal);
+        Assert.Contains("\"${input:x-api-key}\"", ClientConfig.For("vscode", instance, Address)!.Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("claude-code", "type", "sse")]
+    [InlineData("vscode", "type", "sse")]
+    [InlineData("cherry-studio", "type", "sse")]
+    [InlineData("gemini-cli", "url", "https://remote.example.com/sse")]
+    [InlineData("claude-desktop", "command", "npx")]
+    public void Direct_OverSse_HasTheClientsShape(string client, string field, string value)
+    {
+        var json = JsonDocument.Parse(ClientConfig.For(client, Direct(new RemoteServer { ProtectedUrl = "", Url = "https://remote.example.com/sse" }), Address)!.Text).RootElement;
+
+        Assert.Equal(value, json.GetProperty(client == "vscode" ? "servers" : "mcpServers").GetProperty("weather").GetProperty(field).GetString());
+    }
+
+    [Fact]
+    public void Direct_OfACommand_GivesTheCommand()
+    {
+        var instance = Direct(null);
+        instance.Source = new CommandSource("npx", ["-y", "weather mcp"]);
+        instance.Env = new() { ["API_KEY"] = new("protected", true), ["MODE"] = new("fast") };
+
+        foreach (var client in ClientConfig.Clients)
+        {
+            var config = ClientConfig.For(client, instance, Address)!;
+            Assert.Contains("npx", config.Text, StringComparison.Ordinal);
+            Assert.Contains("weather mcp", config.Text, StringComparison.Ordinal);
+            Assert.DoesNotContain("protected", config.Text, StringComparison.Ordinal);
+            if (config.Format == "json") JsonDocument.Parse(config.Text);
+        }
+        var entry = JsonDocument.Parse(ClientConfig.For("vscode", instance, Address)!.Text).RootElement.GetProperty("servers").GetProperty("weather");
+        Assert.Equal("stdio", entry.GetProperty("type").GetString());
+        Assert.Equal("${input:api-key}", entry.GetProperty("env").GetProperty("API_KEY").GetString());
+        Assert.Equal("API_KEY=\"${API_KEY}\" MODE='fast' npx -y 'weather mcp'\n", ClientConfig.For("curl", instance, Address)!.Text);
+    }
+
+    private static Instance Direct(RemoteServer? remote) => new() { Id = "i-1", Name = "Weather", Slug = "weather", Mode = "direct", Remote = remote };
+
     private static Instance Instance(bool tokenRequired) => new() { Id = "i-1", Name = "Weather", Slug = "weather", Mode = "managed", TokenRequired = tokenRequired };
 }

@@ -43,18 +43,49 @@ public sealed class McpServersImportTests
     }
 
     [Theory]
-    [InlineData("""{"mcpServers":{"a":{"url":"https://h/mcp"}}}""")]
-    [InlineData("""{"mcpServers":{"a":{"serverUrl":"https://h/mcp?key=abc"}}}""")]
-    [InlineData("""{"mcpServers":{"a":{"command":"npx","args":["-y","mcp-remote@latest","https://h/mcp","--header","Authorization:abc"]}}}""")]
-    [InlineData("""{"mcpServers":{"a":{"command":"npx","args":["-y","supergateway","--sse","https://h/mcp"]}}}""")]
-    public void Parse_RemoteServers_AreReportedNotMade(string text)
+    [InlineData("""{"url":"https://h/mcp"}""", "https://h/mcp", "auto", "")]
+    [InlineData("""{"serverUrl":"https://h/mcp?key=abc"}""", "https://h/mcp?key=abc", "auto", "")]
+    [InlineData("""{"httpUrl":"https://h/mcp"}""", "https://h/mcp", "streamable-http", "")]
+    [InlineData("""{"baseUrl":"https://h/x","type":"streamableHttp"}""", "https://h/x", "streamable-http", "")]
+    [InlineData("""{"url":"https://h/x","transport":"streamable_http","headers":{"X-Api-Key":"abc"}}""", "https://h/x", "streamable-http", "X-Api-Key=abc*")]
+    [InlineData("""{"transport":{"type":"sse","url":"https://h/x"}}""", "https://h/x", "sse", "")]
+    [InlineData("""{"url":"https://h/sse"}""", "https://h/sse", "sse", "")]
+    [InlineData("""{"url":"https://h/x","requestInit":{"headers":{"Accept-Language":"de"}}}""", "https://h/x", "auto", "Accept-Language=de")]
+    [InlineData("""{"url":"https://h/x","bearer_token_env_var":"TOK"}""", "https://h/x", "auto", "Authorization=Bearer ${TOK}*")]
+    [InlineData("""{"command":"npx","args":["-y","mcp-remote@latest","https://h/mcp","--header","Authorization:${AUTH}","--transport","sse-only"],"env":{"AUTH":"Bearer abc"}}""", "https://h/mcp", "sse", "Authorization=Bearer abc*")]
+    [InlineData("""{"command":"npx","args":["-y","supergateway","--sse","https://h/mcp","--oauth2Bearer","abc"]}""", "https://h/mcp", "sse", "Authorization=Bearer abc*")]
+    [InlineData("""{"command":"supergateway","args":["--streamableHttp","https://h/mcp","--header","X-Team: blue"]}""", "https://h/mcp", "streamable-http", "X-Team=blue")]
+    public void Parse_RemoteServers_AreProxied(string entry, string url, string transport, string headers)
     {
-        var server = Assert.Single(McpServersImport.Parse(text));
+        var server = Assert.Single(McpServersImport.Parse($$$"""{"mcpServers":{"a":{{{entry}}} } }"""));
+
+        Assert.Equal("proxy", server.Input!.Mode);
+        Assert.Equal(url, server.Input.Remote!.Url.Value);
+        Assert.Equal(transport, server.Input.Remote.Transport.Value);
+        Assert.Equal(headers, string.Join(';', server.Input.Remote.Headers.Value!.Select(h => $"{h.Key}={h.Value!.Value}{(h.Value.Secret ? "*" : "")}")));
+        Assert.DoesNotContain("abc", server.Summary, StringComparison.Ordinal);
+        Assert.Equal(headers.Contains('$', StringComparison.Ordinal) ? ["headers.Authorization"] : [], server.Missing);
+        Assert.Equal(server.Missing.Count == 0, server.Input.Start);
+    }
+
+    [Fact]
+    public void Parse_ForFile_MakesEverythingDirect()
+    {
+        var servers = McpServersImport.Parse("""{"mcpServers":{"a":{"url":"https://h/mcp"},"b":{"command":"npx","args":["x"]}}}""", "direct");
+
+        Assert.All(servers, s => Assert.Equal("direct", s.Input!.Mode));
+    }
+
+    [Theory]
+    [InlineData("https://user:abc@h/mcp")]
+    [InlineData("/mcp?abc")]
+    [InlineData("${HOST}/mcp?key=abc")]
+    public void Parse_AddressesThatCannotBeUsed_SayWhy(string url)
+    {
+        var server = Assert.Single(McpServersImport.Parse($$$"""{"mcpServers":{"a":{"url":"{{{url}}}"} } }"""));
 
         Assert.Null(server.Input);
-        Assert.StartsWith("https://h/mcp", server.Summary, StringComparison.Ordinal);
-        Assert.DoesNotContain("abc", server.Summary, StringComparison.Ordinal);
-        Assert.Contains("remote", Assert.Single(server.Notes), StringComparison.Ordinal);
+        Assert.Contains("address", Assert.Single(server.Notes), StringComparison.Ordinal);
     }
 
     [Theory]

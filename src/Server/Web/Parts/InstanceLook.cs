@@ -25,6 +25,13 @@ internal static class InstanceLook
         _ => "",
     };
 
+    /// <summary>What it is in its mode: what runs, or the masked address of what runs elsewhere.</summary>
+    public static string Source(Instance instance, IReadOnlyDictionary<string, string>? packages = null) =>
+        instance is { Mode: not InstanceModes.Managed, Remote: { } remote } ? remote.Url : Source(instance.Source, packages);
+
+    /// <summary>Whether a person has it on: a proxied server stays on when it does not answer.</summary>
+    public static bool IsOn(Instance instance) => instance.Mode == InstanceModes.Proxy ? instance.ShouldRun : IsUp(instance);
+
     /// <summary>A command on one line, cut where it is a whole program.</summary>
     public static string Command(IEnumerable<string> arguments)
     {

@@ -11,7 +11,7 @@ namespace McpCan.Server.Web.Pages.Instances;
 /// <summary>All servers, live.</summary>
 public sealed partial class List
 {
-    private static readonly string[] States = [InstanceStates.Running, InstanceStates.Starting, InstanceStates.Degraded, InstanceStates.Failed, InstanceStates.Stopped];
+    private static readonly string[] States = [InstanceStates.Running, InstanceStates.Starting, InstanceStates.Degraded, InstanceStates.Failed, InstanceStates.Stopped, InstanceStates.Registered];
     private readonly HashSet<string> _chosen = [];
     private IReadOnlyList<Instance> _all = [];
     private Dictionary<string, string> _packages = [];
@@ -41,7 +41,7 @@ public sealed partial class List
             var search = Search?.Trim() ?? "";
             var shown = _all.Where(i => (string.IsNullOrEmpty(Mode) || i.Mode == Mode) && (string.IsNullOrEmpty(Status) || i.Status.State == Status)
                 && (search.Length == 0 || i.Name.Contains(search, StringComparison.CurrentCultureIgnoreCase) || i.Id.Contains(search, StringComparison.Ordinal)
-                    || i.Slug.Contains(search, StringComparison.OrdinalIgnoreCase) || InstanceLook.Source(i.Source, _packages).Contains(search, StringComparison.OrdinalIgnoreCase)));
+                    || i.Slug.Contains(search, StringComparison.OrdinalIgnoreCase) || InstanceLook.Source(i, _packages).Contains(search, StringComparison.OrdinalIgnoreCase)));
             var down = Sort?.StartsWith('-') == true;
             var sorted = Sort?.TrimStart('-') switch
             {
@@ -72,7 +72,9 @@ public sealed partial class List
 
     private async Task BulkAsync(Func<string, string, CancellationToken, Task> action)
     {
-        foreach (var id in _chosen.ToList()) await Toasts.TryAsync(() => action(id, User.Actor(), CancellationToken.None));
+        // A server on file has nothing to start or stop.
+        var direct = action == Manager.DeleteAsync ? [] : _all.Where(i => i.Mode == InstanceModes.Direct).Select(i => i.Id).ToHashSet();
+        foreach (var id in _chosen.Except(direct).ToList()) await Toasts.TryAsync(() => action(id, User.Actor(), CancellationToken.None));
         _chosen.Clear();
     }
 

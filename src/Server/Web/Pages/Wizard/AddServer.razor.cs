@@ -36,7 +36,7 @@ public sealed partial class AddServer
     protected override async Task OnInitializedAsync()
     {
         await LoadPackagesAsync();
-        if (FromSource is "registry" or "command" or "package" or "json") (Draft.Source, _step) = (FromSource, 2);
+        if (FromSource is "registry" or "command" or "package" or "remote" or "json") (Draft.Source, _step) = (FromSource, 2);
         if (_packages.FirstOrDefault(p => p.Id == FromPackage) is { } package)
         {
             (Draft.Source, Draft.PackageId, Draft.PackageVersion, _step) = ("package", package.Id, null, 2);
@@ -80,6 +80,8 @@ public sealed partial class AddServer
             if (!_understood.Any(u => u.Chosen)) _errors["json"] = L["error-json-none"];
             return;
         }
+        if (Draft.Source == "remote" && RemoteUrl.Fault(Draft.Remote.Url) is not null) _errors["url"] = R["error-url"];
+        if (Draft.Source == "remote" && Draft.Remote.Headers.Find(h => h.Name.Length > 0 && !EnvText.IsHeaderName(h.Name)) is { } header) _errors["env"] = R["header-bad-name", header.Name];
         if (string.IsNullOrWhiteSpace(Draft.Name)) _errors["name"] = L["error-required"];
         if (Draft.Source == "registry" && string.IsNullOrWhiteSpace(Draft.Package)) _errors["package"] = L["error-required"];
         if (Draft.Source == "registry" && CommandText.Split(Draft.Arguments ?? "") is null) _errors["arguments"] = L["error-quote"];
@@ -98,7 +100,7 @@ public sealed partial class AddServer
 
     private void CheckAccess()
     {
-        if (Draft.FirstToken && string.IsNullOrWhiteSpace(Draft.TokenName)) _errors["token-name"] = L["error-required"];
+        if (Draft is { FirstToken: true, IsServed: true } && string.IsNullOrWhiteSpace(Draft.TokenName)) _errors["token-name"] = L["error-required"];
     }
 
     private async Task DeployAsync()
@@ -113,7 +115,7 @@ public sealed partial class AddServer
                 var instance = await Manager.CreateAsync(input, actor, CancellationToken.None);
                 made.Add(new Deployed(instance, null));
             }
-            if (Draft.FirstToken && made.Count > 0)
+            if (Draft is { FirstToken: true, IsServed: true } && made.Count > 0)
             {
                 var expires = Draft.TokenDays is { } days ? Time.GetUtcNow().AddDays(days) : (DateTimeOffset?)null;
                 var (_, value) = await Tokens.CreateAsync(new TokenInput(Draft.TokenName!.Trim(), new InstanceScope(false, [.. made.Select(m => m.Instance.Id)]), expires), actor, CancellationToken.None);

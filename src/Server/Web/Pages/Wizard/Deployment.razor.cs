@@ -11,7 +11,6 @@ namespace McpCan.Server.Web.Pages.Wizard;
 public sealed partial class Deployment
 {
     private const int Most = 200;
-    private static readonly string[] Phases = ["install", "start", "initialize", "tools", "running"];
     private readonly CancellationTokenSource _gone = new();
     private readonly List<string> _lines = [];
     private List<Instance> _now = [];
@@ -21,11 +20,18 @@ public sealed partial class Deployment
     [Parameter, EditorRequired] public IReadOnlyList<Deployed> Started { get; set; } = [];
     [Inject] private Words Words { get; set; } = default!;
 
+    private string[] Phases => Started[0].Instance.Mode switch
+    {
+        InstanceModes.Proxy => ["initialize", "tools", "running"],
+        InstanceModes.Direct => ["registered"],
+        _ => ["install", "start", "initialize", "tools", "running"],
+    };
+
     private bool Failed => _now.Count == 1 && _now[0].Status.State == InstanceStates.Failed;
 
     private int At => _now is not [var instance] ? 0 : instance.Status.State switch
     {
-        InstanceStates.Running => Phases.Length,
+        InstanceStates.Running or InstanceStates.Registered => Phases.Length,
         InstanceStates.Failed => Math.Max(0, Array.IndexOf(Phases, instance.Status.LastExit?.Phase ?? "start")),
         _ => Math.Max(0, Array.IndexOf(Phases, instance.Status.Phase ?? "install")),
     };
@@ -35,7 +41,7 @@ public sealed partial class Deployment
         _now = [.. Started.Select(s => s.Instance)];
         _subscription = Feed.Subscribe(id => _ = InvokeAsync(() => LoadAsync(id)));
         foreach (var started in Started) await LoadAsync(started.Instance.Id);
-        if (Started.Count == 1)
+        if (Started is [{ Instance.Mode: InstanceModes.Managed }])
         {
             _ = FollowAsync("install");
             _ = FollowAsync(null);

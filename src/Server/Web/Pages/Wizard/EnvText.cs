@@ -21,6 +21,8 @@ public static partial class EnvText
 
     public static bool IsName(string name) => Name().IsMatch(name);
 
+    public static bool IsHeaderName(string name) => HeaderName().IsMatch(name);
+
     public static bool LooksSecret(string name) => SecretName().IsMatch(name);
 
     [GeneratedRegex(@"^(?:export\s+)?(?<name>[A-Za-z_][A-Za-z0-9_]*)\s*=(?<value>.*)$", RegexOptions.CultureInvariant)]
@@ -28,6 +30,9 @@ public static partial class EnvText
 
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]*$", RegexOptions.CultureInvariant)]
     private static partial Regex Name();
+
+    [GeneratedRegex("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", RegexOptions.CultureInvariant)]
+    private static partial Regex HeaderName();
 
     [GeneratedRegex("KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|AUTH", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex SecretName();

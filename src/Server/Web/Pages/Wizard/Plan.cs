@@ -27,7 +27,9 @@ public static class Plan
         {
             Name = draft.Name!.Trim(),
             Slug = string.IsNullOrWhiteSpace(draft.Slug) ? null : draft.Slug.Trim(),
+            Mode = draft.Mode,
             Source = draft.BuildSource(),
+            Remote = draft.Source == "remote" ? draft.Remote.ToInput(null) : null,
             Env = draft.Env.Where(e => e.Name.Length > 0).GroupBy(e => e.Name).ToDictionary(g => g.Key, g => new EnvInput(g.Last().Value, g.Last().Secret)),
         }, draft)];
     }

@@ -7,7 +7,7 @@ namespace McpCan.Server.Web.Pages.Wizard;
 /// <summary>What has been entered so far; lives as long as the circuit, so that leaving and coming back loses nothing.</summary>
 public sealed class WizardDraft
 {
-    /// <summary><c>registry</c> (npm or PyPI), <c>command</c>, <c>package</c> or <c>json</c>.</summary>
+    /// <summary><c>registry</c> (npm or PyPI), <c>command</c>, <c>package</c>, <c>remote</c> or <c>json</c>.</summary>
     public string Source { get; set; } = "registry";
     public string Runner { get; set; } = "npx";
     public string? Package { get; set; }
@@ -19,6 +19,9 @@ public sealed class WizardDraft
     public string? Install { get; set; }
     public string? Start { get; set; }
     public string? Json { get; set; }
+    /// <summary>Of a remote server: <c>proxy</c> or <c>direct</c>.</summary>
+    public string RemoteMode { get; set; } = InstanceModes.Proxy;
+    public RemoteDraft Remote { get; private set; } = new();
     public string? Name { get; set; }
     public string? Slug { get; set; }
     public List<EnvEntry> Env { get; } = [];
@@ -29,7 +32,13 @@ public sealed class WizardDraft
     public RunSettings Run { get; private set; } = new();
 
     /// <summary>Whether there is anything to lose.</summary>
-    public bool Started => Name is not null || Package is not null || CommandLine is not null || PackageId is not null || Json is not null;
+    public bool Started => Name is not null || Package is not null || CommandLine is not null || PackageId is not null || Json is not null || Remote.Url is not null;
+
+    /// <summary>The mode that the server will have; pasted servers bring their own.</summary>
+    public string Mode => Source == "remote" ? RemoteMode : InstanceModes.Managed;
+
+    /// <summary>Whether clients will call an address of ours.</summary>
+    public bool IsServed => Mode != InstanceModes.Direct;
 
     public InstanceSource? BuildSource() => Source switch
     {
@@ -44,6 +53,7 @@ public sealed class WizardDraft
         (Source, Runner, Package, Arguments, CommandLine, WorkingDirectory) = ("registry", "npx", null, null, null, null);
         (PackageId, PackageVersion, Install, Start, Json, Name, Slug) = (null, null, null, null, null, null, null);
         (TokenRequired, FirstToken, TokenName, TokenDays, Run) = (true, true, "first-client", 30, new RunSettings());
+        (RemoteMode, Remote) = (InstanceModes.Proxy, new RemoteDraft());
         Env.Clear();
     }
 

@@ -41,6 +41,8 @@ public sealed partial class ConfigurationTab
             await Toasts.TryAsync(async () => _versions = [.. (await PackageManager.GetAsync(source.PackageId, CancellationToken.None)).Versions.OrderByDescending(v => v.Version)]);
     }
 
+    private bool ShowsRemote => Instance is { Mode: not InstanceModes.Managed, Remote: not null };
+
     private string? Error(string field) => _errors.GetValueOrDefault(field);
 
     private string? Detected(Func<DetectedProject, string[]?> part) =>
@@ -79,7 +81,8 @@ public sealed partial class ConfigurationTab
     {
         _errors.Clear();
         if (string.IsNullOrWhiteSpace(_form.Name)) _errors["name"] = W["error-required"];
-        if (Instance.Source is CommandSource) _errors.AddIf("command", CommandText.Split(_form.Command) switch { null => W["error-quote"].Value, [] => W["error-required"].Value, _ => null });
+        if (ShowsRemote && RemoteUrl.Fault(_form.Remote.Url) is not null) _errors["url"] = R["error-url"];
+        if (!ShowsRemote && Instance.Source is CommandSource) _errors.AddIf("command", CommandText.Split(_form.Command) switch { null => W["error-quote"].Value, [] => W["error-required"].Value, _ => null });
         if (CommandText.Split(_form.Install ?? "") is null) _errors["install"] = W["error-quote"];
         if (CommandText.Split(_form.Start ?? "") is null) _errors["start"] = W["error-quote"];
     }
@@ -96,6 +99,7 @@ public sealed partial class ConfigurationTab
         public bool QueryToken { get; set; }
         public List<EnvEntry> Env { get; private init; } = [];
         public RunSettings Run { get; private init; } = new();
+        public RemoteDraft Remote { get; private init; } = new();
 
         public static Form Of(Instance i) => new()
         {
@@ -109,6 +113,7 @@ public sealed partial class ConfigurationTab
             QueryToken = i.QueryTokenAllowed,
             Env = [.. i.Env.OrderBy(e => e.Key, StringComparer.Ordinal).Select(e => new EnvEntry { Name = e.Key, Value = e.Value.Secret ? "" : e.Value.Value, Secret = e.Value.Secret, Kept = e.Value.Secret })],
             Run = RunSettings.Of(i),
+            Remote = RemoteDraft.Of(i.Remote),
         };
 
         public InstancePatch ToPatch(Instance i)
@@ -129,6 +134,7 @@ public sealed partial class ConfigurationTab
             {
                 Name = new Patch<string>(true, Name.Trim()),
                 Source = new Patch<SourceInput>(true, source),
+                Remote = i is { Mode: not InstanceModes.Managed, Remote: { } remote } ? Remote.ToInput(remote) : default(Patch<RemoteInput>),
                 Env = new Patch<IReadOnlyDictionary<string, EnvInput?>>(true, EnvOf(i)),
                 Processes = new Patch<string>(true, Run.Processes),
                 Limits = new Patch<LimitsInput>(true, limits),
