@@ -12,6 +12,10 @@ internal sealed class GatewayMetrics
     private readonly Histogram<double> _operation;
     private readonly UpDownCounter<long> _streams;
 
+    // Calls of local servers take fractions of a millisecond; the convention's steps begin at 10 ms.
+    private static readonly InstrumentAdvice<double> Fine = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] };
+    private static readonly InstrumentAdvice<double> Conventional = new() { HistogramBucketBoundaries = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300] };
+
     // What clients choose freely must not become a tag.
     private static readonly FrozenSet<string> Methods = FrozenSet.ToFrozenSet([
         "initialize", "ping", "server/discover", "tools/list", "tools/call", "prompts/list", "prompts/get", "resources/list", "resources/read",
@@ -23,8 +27,8 @@ internal sealed class GatewayMetrics
         var meter = factory.Create(GatewayTelemetry.SourceName);
         _requests = meter.CreateCounter<long>("mcpcan.gateway.requests", description: "Finished exchanges");
         _errors = meter.CreateCounter<long>("mcpcan.gateway.errors", description: "Exchanges that the gateway refused or could not finish, by reason");
-        _duration = meter.CreateHistogram<double>("mcpcan.gateway.duration", "s", "Time of an exchange, streams apart");
-        _operation = meter.CreateHistogram<double>("mcp.server.operation.duration", "s", "Time of a request by its method (OpenTelemetry convention)");
+        _duration = meter.CreateHistogram("mcpcan.gateway.duration", "s", "Time of an exchange, streams apart", null, Fine);
+        _operation = meter.CreateHistogram("mcp.server.operation.duration", "s", "Time of a request by its method (OpenTelemetry convention)", null, Conventional);
         _streams = meter.CreateUpDownCounter<long>("mcpcan.gateway.streams", description: "Open event streams that clients wait on");
     }
 

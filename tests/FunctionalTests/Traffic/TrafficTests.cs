@@ -20,8 +20,20 @@ public abstract class TrafficTests<TApp>(TApp app) : IClassFixture<TApp> where T
 
     private AccessRecord Record(DateTimeOffset time) => new()
     {
-        Time = time, InstanceId = _instance, TokenId = "t-1", ClientName = "cursor", HttpMethod = "POST", Method = "tools/call", Target = "echo",
-        Status = 200, DurationMs = 10, RequestBytes = 100, ResponseBytes = 1000, Era = "modern", TraceId = "0af7651916cd43dd8448eb211c80319c", FirstByteMs = 4,
+        Time = time,
+        InstanceId = _instance,
+        TokenId = "t-1",
+        ClientName = "cursor",
+        HttpMethod = "POST",
+        Method = "tools/call",
+        Target = "echo",
+        Status = 200,
+        DurationMs = 10,
+        RequestBytes = 100,
+        ResponseBytes = 1000,
+        Era = "modern",
+        TraceId = "0af7651916cd43dd8448eb211c80319c",
+        FirstByteMs = 4,
     };
 
     private async Task WriteAsync(params IReadOnlyList<AccessRecord> records)

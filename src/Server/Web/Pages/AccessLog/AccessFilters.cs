@@ -43,8 +43,19 @@ internal sealed record AccessFilters(
         var query = Query(instanceId, now, null, null);
         var parts = new Dictionary<string, string?>
         {
-            ["format"] = format, ["instance"] = query.Instance, ["token"] = query.Token, ["tool"] = query.Tool, ["method"] = query.Method, ["status"] = query.Status, ["client"] = query.Client,
-            ["session"] = query.Session, ["httpMethod"] = query.HttpMethod, ["trace"] = query.Trace, ["search"] = query.Search, ["from"] = query.From?.ToString("O", CultureInfo.InvariantCulture), ["to"] = query.To?.ToString("O", CultureInfo.InvariantCulture),
+            ["format"] = format,
+            ["instance"] = query.Instance,
+            ["token"] = query.Token,
+            ["tool"] = query.Tool,
+            ["method"] = query.Method,
+            ["status"] = query.Status,
+            ["client"] = query.Client,
+            ["session"] = query.Session,
+            ["httpMethod"] = query.HttpMethod,
+            ["trace"] = query.Trace,
+            ["search"] = query.Search,
+            ["from"] = query.From?.ToString("O", CultureInfo.InvariantCulture),
+            ["to"] = query.To?.ToString("O", CultureInfo.InvariantCulture),
         };
         return QueryHelpers.AddQueryString("api/v1/access-logs/export", parts.Where(p => p.Value is not null).ToDictionary());
     }
