@@ -53,6 +53,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.HasIndex(x => x.Slug).IsUnique();
             i.Property(x => x.Source).AsJson();
             i.Property(x => x.Remote).AsJson();
+            i.Property(x => x.Virtual).AsJson();
             i.Property(x => x.Env).AsJson();
             i.Property(x => x.Limits).AsJson();
             i.Property(x => x.Capture).AsJson();

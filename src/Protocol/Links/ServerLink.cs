@@ -93,6 +93,12 @@ public abstract class ServerLink
         return found;
     }
 
+    /// <summary>Whether the call still waits for its answer.</summary>
+    protected bool IsPending(PendingCall call)
+    {
+        lock (Gate) return pending.ContainsKey(call.Id);
+    }
+
     /// <summary>Gives the call its id and waits for its answer; the reason when the link has ended. Call with the gate held.</summary>
     protected string? Register(PendingCall call)
     {

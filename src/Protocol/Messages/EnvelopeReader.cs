@@ -36,7 +36,7 @@ public static class EnvelopeReader
             reader.Skip();
             return envelope;
         }
-        var isResponse = false;
+        bool isResponse = false, isNonsense = false;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("id"u8))
@@ -49,7 +49,7 @@ public static class EnvelopeReader
             {
                 reader.Read();
                 if (reader.TokenType == JsonTokenType.String) envelope.Method = Known(ref reader);
-                else isResponse = true;
+                else isNonsense = true; // a method is a string (JSON-RPC 2.0 §4)
                 envelope.MethodName = Value(ref reader);
             }
             else if (reader.ValueTextEquals("params"u8))
@@ -77,7 +77,7 @@ public static class EnvelopeReader
                 reader.Skip();
             }
         }
-        envelope.Kind = envelope.MethodName.IsPresent && !isResponse
+        envelope.Kind = isNonsense ? MessageKind.Invalid : envelope.MethodName.IsPresent && !isResponse
             ? envelope.Id.IsPresent ? MessageKind.Request : MessageKind.Notification
             : isResponse ? MessageKind.Response : MessageKind.Invalid;
         return envelope;

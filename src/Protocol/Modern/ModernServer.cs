@@ -56,6 +56,7 @@ public sealed class ModernServer : IServerMessages
     async Task<ServerLink> ConnectAsync()
     {
         var connected = await connect(CancellationToken.None);
+        if (connected is StreamableHttpLink http) http.ParameterHeaders = Tools.MirrorAsync;
         lock (gate) link = connected;
         connected.Adopt(this); // a link that has ended meanwhile says so here
         return connected;

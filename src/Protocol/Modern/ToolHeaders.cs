@@ -31,6 +31,27 @@ sealed class ToolHeaders(Func<byte[], CancellationToken, Task<byte[]>> ask, Func
         return true;
     }
 
+    /// <summary>The headers of a tools/call of ours: its parameters as its tool wants them mirrored.</summary>
+    public async ValueTask<List<KeyValuePair<string, string>>> MirrorAsync(byte[] call)
+    {
+        var envelope = EnvelopeReader.Read(call);
+        if (!TryGet(envelope.Name.Of(call), out var parameters))
+        {
+            await LoadAsync();
+            TryGet(envelope.Name.Of(call), out parameters);
+        }
+        var headers = new List<KeyValuePair<string, string>>(parameters.Count);
+        foreach (var parameter in parameters)
+        {
+            var value = envelope.Arguments.Of(call);
+            foreach (var step in parameter.Path) value = JsonEdit.Member(value, step);
+            if (value.IsEmpty || value.SequenceEqual("null"u8)) continue;
+            var text = value[0] == (byte)'"' ? JsonText.Read(value) : Encoding.UTF8.GetString(value);
+            if (text is not null) headers.Add(new("Mcp-Param-" + parameter.Header, Links.ModernHeaders.Encode(text)));
+        }
+        return headers;
+    }
+
     /// <summary>Reads the list; a server that cannot give one has no such parameters.</summary>
     public Task LoadAsync()
     {

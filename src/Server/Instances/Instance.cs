@@ -12,7 +12,7 @@ public sealed class Instance
     public required string Name { get; set; }
     /// <summary>Name in the address: lower-case letters, digits, dashes; unique; never changed by editing another field.</summary>
     public required string Slug { get; set; }
-    /// <summary><c>managed</c>, <c>proxy</c> or <c>direct</c>.</summary>
+    /// <summary>One of <see cref="InstanceModes"/>.</summary>
     public required string Mode { get; set; }
     /// <summary>Environment's id.</summary>
     public string Environment { get; set; } = "local";
@@ -20,6 +20,8 @@ public sealed class Instance
     public InstanceSource? Source { get; set; }
     /// <summary>The remote server of a proxy or direct instance; kept when the mode changes, like <see cref="Source"/>.</summary>
     public RemoteServer? Remote { get; set; }
+    /// <summary>What a virtual server offers; kept when the mode changes, too.</summary>
+    public VirtualServer? Virtual { get; set; }
     /// <summary>Environment variables; secret values are protected.</summary>
     public Dictionary<string, EnvValue> Env { get; set; } = [];
     /// <summary><c>per-session</c>, <c>shared</c> or <c>per-principal</c>.</summary>

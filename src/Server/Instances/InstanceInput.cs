@@ -11,7 +11,7 @@ public sealed record InstanceInput
     public required string Name { get; init; }
     /// <summary>Name in the address; made from the name unless given.</summary>
     public string? Slug { get; init; }
-    /// <summary><c>managed</c> (default: we run it), <c>proxy</c> (a remote server behind the gateway) or <c>direct</c> (kept on file and handed out).</summary>
+    /// <summary><c>managed</c> (default: we run it), <c>proxy</c> (a remote server behind the gateway), <c>direct</c> (kept on file and handed out) or <c>virtual</c> (chosen parts of other instances).</summary>
     public string Mode { get; init; } = InstanceModes.Managed;
     /// <summary>Environment's id; <c>local</c> unless given.</summary>
     public string? Environment { get; init; }
@@ -19,6 +19,8 @@ public sealed record InstanceInput
     public SourceInput? Source { get; init; }
     /// <summary>The remote server of a proxy or direct instance.</summary>
     public RemoteInput? Remote { get; init; }
+    /// <summary>What a virtual server offers.</summary>
+    public VirtualServer? Virtual { get; init; }
     /// <summary>Environment variables of the server.</summary>
     public IReadOnlyDictionary<string, EnvInput>? Env { get; init; }
     /// <summary><c>per-session</c> (default), <c>shared</c> or <c>per-principal</c>.</summary>
@@ -42,12 +44,14 @@ public sealed record InstancePatch
     public Patch<string> Name { get; init; }
     /// <summary>Name in the address. Clients must be told when it changes.</summary>
     public Patch<string> Slug { get; init; }
-    /// <summary><c>managed</c>, <c>proxy</c> or <c>direct</c>. Address, tokens and logs stay; the workload of a managed instance is stopped.</summary>
+    /// <summary><c>managed</c>, <c>proxy</c>, <c>direct</c> or <c>virtual</c>. Address, tokens and logs stay; the workload of a managed instance is stopped.</summary>
     public Patch<string> Mode { get; init; }
     /// <summary>What runs; parts that are left out stay while the type stays.</summary>
     public Patch<SourceInput> Source { get; init; }
     /// <summary>The remote server; parts that are left out stay.</summary>
     public Patch<RemoteInput> Remote { get; init; }
+    /// <summary>What a virtual server offers; replaces the whole.</summary>
+    public Patch<VirtualServer> Virtual { get; init; }
     /// <summary>Variables to set; null removes one, <c>{ "secret": true }</c> keeps a stored secret. Null in place of the object removes all.</summary>
     public Patch<IReadOnlyDictionary<string, EnvInput?>> Env { get; init; }
     /// <summary><c>per-session</c>, <c>shared</c> or <c>per-principal</c>.</summary>

@@ -23,6 +23,7 @@ internal sealed class InstanceInspector(EnvironmentMap environments, BridgeProbe
         {
             InstanceModes.Managed => await ProbeWorkloadAsync(instance, cancellationToken),
             InstanceModes.Proxy when instance.ShouldRun => await remotes.ProbeAsync(instance, cancellationToken),
+            InstanceModes.Virtual => throw new ProblemException(409, "virtual", $"The server '{instance.Name}' consists of other servers: probe those."),
             InstanceModes.Proxy => throw new ProblemException(409, "not-running", $"The server '{instance.Name}' is switched off."),
             _ => throw new ProblemException(409, "direct-mode", $"The server '{instance.Name}' is kept on file only; nothing of it runs here."),
         };

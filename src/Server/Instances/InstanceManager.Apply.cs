@@ -19,6 +19,7 @@ public sealed partial class InstanceManager
             Environment = input.Environment ?? "local",
             Source = input.Source?.Over(null, checks),
             Remote = input.Remote is null ? null : _remotes.Over(null, input.Remote, checks),
+            Virtual = input.Virtual,
             Processes = input.Processes ?? "per-session",
             Limits = (input.Limits ?? new LimitsInput()).Over(new()),
             MinimumIsolation = input.MinimumIsolation,
@@ -50,6 +51,7 @@ public sealed partial class InstanceManager
         if (Given(patch.Mode, "mode")) instance.Mode = patch.Mode.Value ?? "";
         if (Given(patch.Source, "source")) instance.Source = patch.Source.Value?.Over(instance.Source, checks);
         if (Given(patch.Remote, "remote")) instance.Remote = patch.Remote.Value is { } remote ? _remotes.Over(instance.Remote, remote, checks) : null;
+        if (Given(patch.Virtual, "virtual")) instance.Virtual = patch.Virtual.Value;
         if (Given(patch.Processes, "processes")) instance.Processes = patch.Processes.Value ?? "per-session";
         if (Given(patch.Limits, "limits")) instance.Limits = patch.Limits.Value?.Over(instance.Limits) ?? new();
         if (Given(patch.MinimumIsolation, "minimumIsolation")) instance.MinimumIsolation = patch.MinimumIsolation.Value;

@@ -228,6 +228,7 @@ public sealed partial class InstanceManager : IDisposable
     {
         InstanceModes.Managed => JsonSerializer.Serialize(new { i.Source, i.Env, i.Processes, i.Limits, i.MinimumIsolation, i.Environment }),
         InstanceModes.Proxy => $"proxy {i.Remote?.Generation}",
+        InstanceModes.Virtual => JsonSerializer.Serialize(i.Virtual),
         _ => i.Mode,
     };
 }

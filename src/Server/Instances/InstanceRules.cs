@@ -42,6 +42,7 @@ internal static partial class InstanceRules
         Limits(instance.Limits, checks);
         checks.That(instance.Capture is null or { MaxBytes: >= 256 and <= 262_144 }, "traffic.capture.maxBytes", "Must be between 256 and 262144.")
             .That(instance.Capture?.Redact is not { } redact || (redact.Count <= 100 && redact.All(n => n is { Length: > 0 and <= 100 })), "traffic.capture.redact", "At most 100 names of 1 to 100 characters.");
+        instance.Virtual = await VirtualRules.CheckAsync(db, instance, checks, cancellationToken);
         await SourceAsync(db, instance.Source, checks, cancellationToken);
     }
 

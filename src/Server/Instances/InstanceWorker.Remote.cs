@@ -3,7 +3,7 @@ using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Instances;
 
-/// <summary>Modes without a workload of ours: a proxied server is probed now and then, a direct one is only on file.</summary>
+/// <summary>Modes without a workload of ours: a proxied server is probed now and then, a direct one is only on file, a virtual one looks at its members.</summary>
 internal sealed partial class InstanceWorker
 {
     private const int FailuresUntilFailed = 6;
@@ -22,6 +22,7 @@ internal sealed partial class InstanceWorker
         }
         if (_instance.Mode == InstanceModes.Direct) await RestAsync(InstanceStates.Registered, cancellationToken);
         else if (!_instance.ShouldRun) await RestAsync(InstanceStates.Stopped, cancellationToken);
+        else if (_instance.Mode == InstanceModes.Virtual) await WatchVirtualAsync(cancellationToken);
         else await WatchRemoteAsync(cancellationToken);
     }
 

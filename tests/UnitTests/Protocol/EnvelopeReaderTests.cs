@@ -40,7 +40,7 @@ public class EnvelopeReaderTests
     [InlineData("""{"error":{},"id":1}""", MessageKind.Response, KnownMethod.Other)]
     [InlineData("""[{"id":1,"method":"ping"}]""", MessageKind.Batch, KnownMethod.Other)]
     [InlineData("""{"id":1}""", MessageKind.Invalid, KnownMethod.Other)]
-    [InlineData("""{"id":1,"method":5}""", MessageKind.Response, KnownMethod.Other)]
+    [InlineData("""{"id":1,"method":5}""", MessageKind.Invalid, KnownMethod.Other)]
     [InlineData("5", MessageKind.Invalid, KnownMethod.Other)]
     public void Read_Message_KnowsWhatItIs(string json, MessageKind kind, KnownMethod method)
     {

@@ -2,7 +2,7 @@
 
 #nullable disable
 
-namespace McpCan.Server.Migrations.Postgres
+namespace McpCan.Server.Migrations.Sqlite
 {
     /// <inheritdoc />
     public partial class Gateway : Migration
@@ -13,41 +13,47 @@ namespace McpCan.Server.Migrations.Postgres
             migrationBuilder.AddColumn<string>(
                 name: "Capture",
                 table: "Instances",
-                type: "text",
+                type: "TEXT",
                 nullable: true);
 
             migrationBuilder.AddColumn<string>(
                 name: "Remote",
                 table: "Instances",
-                type: "text",
+                type: "TEXT",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
+                name: "Virtual",
+                table: "Instances",
+                type: "TEXT",
                 nullable: true);
 
             migrationBuilder.AddColumn<string>(
                 name: "Era",
                 table: "AccessLog",
-                type: "text",
+                type: "TEXT",
                 nullable: true);
 
             migrationBuilder.AddColumn<double>(
                 name: "FirstByteMs",
                 table: "AccessLog",
-                type: "double precision",
+                type: "REAL",
                 nullable: true);
 
             migrationBuilder.AddColumn<string>(
                 name: "PayloadId",
                 table: "AccessLog",
-                type: "text",
+                type: "TEXT",
                 nullable: true);
 
             migrationBuilder.CreateTable(
                 name: "AccessPayloads",
                 columns: table => new
                 {
-                    Id = table.Column<string>(type: "text", nullable: false),
-                    Time = table.Column<long>(type: "bigint", nullable: false),
-                    Request = table.Column<string>(type: "text", nullable: true),
-                    Response = table.Column<string>(type: "text", nullable: true)
+                    Id = table.Column<string>(type: "TEXT", nullable: false),
+                    Time = table.Column<long>(type: "INTEGER", nullable: false),
+                    Request = table.Column<string>(type: "TEXT", nullable: true),
+                    Response = table.Column<string>(type: "TEXT", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -58,17 +64,17 @@ namespace McpCan.Server.Migrations.Postgres
                 name: "Traffic",
                 columns: table => new
                 {
-                    Minute = table.Column<long>(type: "bigint", nullable: false),
-                    InstanceId = table.Column<string>(type: "text", nullable: false),
-                    Method = table.Column<string>(type: "text", nullable: false),
-                    Target = table.Column<string>(type: "text", nullable: false),
-                    TokenId = table.Column<string>(type: "text", nullable: false),
-                    Client = table.Column<string>(type: "text", nullable: false),
-                    Bucket = table.Column<int>(type: "integer", nullable: false),
-                    Calls = table.Column<long>(type: "bigint", nullable: false),
-                    Errors = table.Column<long>(type: "bigint", nullable: false),
-                    RequestBytes = table.Column<long>(type: "bigint", nullable: false),
-                    ResponseBytes = table.Column<long>(type: "bigint", nullable: false)
+                    Minute = table.Column<long>(type: "INTEGER", nullable: false),
+                    InstanceId = table.Column<string>(type: "TEXT", nullable: false),
+                    Method = table.Column<string>(type: "TEXT", nullable: false),
+                    Target = table.Column<string>(type: "TEXT", nullable: false),
+                    TokenId = table.Column<string>(type: "TEXT", nullable: false),
+                    Client = table.Column<string>(type: "TEXT", nullable: false),
+                    Bucket = table.Column<int>(type: "INTEGER", nullable: false),
+                    Calls = table.Column<long>(type: "INTEGER", nullable: false),
+                    Errors = table.Column<long>(type: "INTEGER", nullable: false),
+                    RequestBytes = table.Column<long>(type: "INTEGER", nullable: false),
+                    ResponseBytes = table.Column<long>(type: "INTEGER", nullable: false)
                 },
                 constraints: table =>
                 {
@@ -101,6 +107,10 @@ namespace McpCan.Server.Migrations.Postgres
 
             migrationBuilder.DropColumn(
                 name: "Remote",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "Virtual",
                 table: "Instances");
 
             migrationBuilder.DropColumn(

@@ -11,7 +11,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace McpCan.Server.Migrations.Postgres
 {
     [DbContext(typeof(PostgresDb))]
-    [Migration("20261123082023_Gateway")]
+    [Migration("20261123090121_Gateway")]
     partial class Gateway
     {
         /// <inheritdoc />
@@ -297,6 +297,9 @@ namespace McpCan.Server.Migrations.Postgres
 
                     b.Property<long>("UpdatedAt")
                         .HasColumnType("bigint");
+
+                    b.Property<string>("Virtual")
+                        .HasColumnType("text");
 
                     b.HasKey("Id");
 

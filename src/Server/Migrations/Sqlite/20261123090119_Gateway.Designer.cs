@@ -10,7 +10,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace McpCan.Server.Migrations.Sqlite
 {
     [DbContext(typeof(SqliteDb))]
-    [Migration("20261123082021_Gateway")]
+    [Migration("20261123090119_Gateway")]
     partial class Gateway
     {
         /// <inheritdoc />
@@ -292,6 +292,9 @@ namespace McpCan.Server.Migrations.Sqlite
 
                     b.Property<long>("UpdatedAt")
                         .HasColumnType("INTEGER");
+
+                    b.Property<string>("Virtual")
+                        .HasColumnType("TEXT");
 
                     b.HasKey("Id");
 
