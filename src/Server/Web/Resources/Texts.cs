@@ -24,5 +24,8 @@ public sealed class ShellTexts;
 /// <summary>Texts of the charts of traffic.</summary>
 public sealed class TrafficTexts;
 
+/// <summary>Texts of virtual servers.</summary>
+public sealed class VirtualTexts;
+
 /// <summary>Texts of the add-server wizard.</summary>
 public sealed class WizardTexts;

@@ -29,7 +29,7 @@ public sealed partial class Detail
     private string[] Tabs => _instance?.Mode switch
     {
         "managed" => ["overview", "logs", "traffic", "tokens", "access-log", "configuration", "events"],
-        "proxy" => ["overview", "traffic", "tokens", "access-log", "configuration", "events"],
+        "proxy" or "virtual" => ["overview", "traffic", "tokens", "access-log", "configuration", "events"],
         _ => ["overview", "configuration", "events"],
     };
 
