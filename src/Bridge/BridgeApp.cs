@@ -40,6 +40,8 @@ sealed class BridgeApp : IDisposable
         ReplayBytes = config.ReplayBytes,
         KeepAlive = TimeSpan.FromSeconds(config.KeepAliveSeconds),
         IdleLimit = TimeSpan.FromSeconds(config.SessionIdleSeconds),
+        ParkLimit = TimeSpan.FromSeconds(config.ParkSeconds),
+        MaxLeases = config.MaxLeases,
         StartLimit = TimeSpan.FromSeconds(config.StartSeconds),
     };
 
@@ -73,7 +75,7 @@ sealed class BridgeApp : IDisposable
         });
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(15));
         var web = builder.Build();
-        web.Lifetime.ApplicationStopping.Register(() => sessions.EndAll("the bridge is stopping"));
+        web.Lifetime.ApplicationStopping.Register(EndAll);
         web.Run(http => HandleAsync(http, web.Lifetime));
         return web;
     }
@@ -126,9 +128,15 @@ sealed class BridgeApp : IDisposable
         }
     }
 
-    async Task StopAsync(HttpContext http, IHostApplicationLifetime lifetime)
+    void EndAll()
     {
         sessions.EndAll("the bridge is stopping");
+        modern.EndAll("the bridge is stopping");
+    }
+
+    async Task StopAsync(HttpContext http, IHostApplicationLifetime lifetime)
+    {
+        EndAll();
         await host.StopAllAsync();
         http.Response.StatusCode = StatusCodes.Status204NoContent;
         http.Response.OnCompleted(() =>

@@ -14,6 +14,10 @@ sealed record BridgeConfig
     /// <summary><c>legacy</c> or <c>modern</c> (2026-07-28 alone) where the server's era is known; <c>auto</c> finds it out when it matters.</summary>
     public string Era { get; set; } = "auto";
     public double ProbeSeconds { get; set; } = 10;
+    /// <summary>How long a call of a modern client waits for inputs, with the legacy server that asked for them.</summary>
+    public double ParkSeconds { get; set; } = 300;
+    /// <summary>The most legacy servers that are leased to single calls of modern clients at one time.</summary>
+    public int MaxLeases { get; set; } = 32;
     public int WarmSpares { get; set; } = 1;
     public int MaxSessions { get; set; } = 100;
     public double SessionIdleSeconds { get; set; } = 1800;
@@ -41,7 +45,8 @@ sealed record BridgeConfig
         if (Command.Length == 0 || Command[0].Length == 0) yield return "command is empty";
         if (Processes is not ("per-session" or "shared" or "per-principal")) yield return "processes must be per-session, shared or per-principal";
         if (Era is not ("auto" or "legacy" or "modern")) yield return "era must be auto, legacy or modern";
-        if (ProbeSeconds <= 0) yield return "probeSeconds must be positive";
+        if (ProbeSeconds <= 0 || ParkSeconds <= 0) yield return "probeSeconds and parkSeconds must be positive";
+        if (MaxLeases < 1) yield return "maxLeases must be at least 1";
         if (!Listen.StartsWith("unix:/", StringComparison.Ordinal) && !Uri.TryCreate(Listen, UriKind.Absolute, out _)) yield return "listen must be unix:/path or http://address:port";
         if (MaxSessions < 1) yield return "maxSessions must be at least 1";
         if (WarmSpares < 0) yield return "warmSpares must not be negative";

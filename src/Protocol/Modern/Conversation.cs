@@ -28,6 +28,7 @@ sealed class Conversation : PendingCall
     byte[]? answer;     // came while the call was parked
     string? lost;
     int lastKey;
+    bool isToBeSentAgain;
     bool isOver;        // nothing more comes from the server
 
     public Conversation(LegacyPool pool, ModernContext context, LegacyLease lease, ModernExchange exchange, ReadOnlySpan<byte> message, in Envelope envelope)
@@ -63,6 +64,7 @@ sealed class Conversation : PendingCall
 
     public override ValueTask OnAnswer(ReadOnlySpan<byte> message, in Envelope envelope)
     {
+        if (!envelope.Result.IsPresent && AskForAddresses(message)) return default;
         ModernExchange? to;
         lock (gate)
         {
@@ -71,13 +73,35 @@ sealed class Conversation : PendingCall
             to = exchange;
             if (to is null) answer = message.ToArray();
             // What the server asked beside the call and still waits for is asked with the next call.
-            foreach (var input in inputs) lease.Keep(input.Message);
+            foreach (var input in inputs.Where(input => input.Message.Length > 0)) lease.Keep(input.Message);
             inputs.Clear();
         }
         gathering.Dispose();
         var finished = to is null ? default : lease.Additions.Finish(to, method, message, envelope);
         pool.Return(lease, usable: true);
         return finished;
+    }
+
+    // -32042 (2025-11-25): the user must visit addresses first, then the same request is sent again.
+    bool AskForAddresses(ReadOnlySpan<byte> message)
+    {
+        if (!TakesInputs || ModernExchange.ErrorCode(message) != McpErrors.UrlElicitationRequired) return false;
+        if (JsonEdit.Member(JsonEdit.Member(capabilities, "elicitation"u8), "url"u8).IsEmpty) return false;
+        var list = JsonEdit.Member(JsonEdit.Member(JsonEdit.Member(message, "error"u8), "data"u8), "elicitations"u8);
+        if (list is not [(byte)'[', ..]) return false;
+        lock (gate)
+        {
+            if (isOver || exchange is null) return false;
+            foreach (var part in EnvelopeReader.Split(list))
+            {
+                if (list[part.Start] != (byte)'{' || inputs.Count >= MaxInputs) continue;
+                inputs.Add(new($"elicitation-{++lastKey}", [], [.. @"{""method"":""elicitation/create"",""params"":"u8, .. part.Of(list), (byte)'}'], []));
+            }
+            if (inputs.Count == 0) return false;
+            isToBeSentAgain = true;
+        }
+        Park();
+        return true;
     }
 
     public override ValueTask OnProgress(ReadOnlySpan<byte> message, in Envelope envelope)
@@ -218,7 +242,7 @@ sealed class Conversation : PendingCall
     public ValueTask Resume(ModernExchange next, ReadOnlySpan<byte> message, in Envelope envelope)
     {
         List<byte[]> responses = [];
-        bool isComplete;
+        bool isComplete, sendAgain;
         lock (gate)
         {
             if (lost is not null)
@@ -234,14 +258,18 @@ sealed class Conversation : PendingCall
             {
                 var index = inputs.FindIndex(input => input.Key == key);
                 if (index < 0 || given[at.Start] != (byte)'{') continue; // unknown ones are ignored (Error Handling)
-                responses.Add(RpcMessage.Result(inputs[index].ServerId, at.Of(given)));
+                if (inputs[index].ServerId.Length > 0) responses.Add(RpcMessage.Result(inputs[index].ServerId, at.Of(given)));
                 inputs.RemoveAt(index);
             }
             isComplete = inputs.Count == 0;
+            sendAgain = isComplete && isToBeSentAgain;
+            if (sendAgain) isToBeSentAgain = false;
         }
         foreach (var response in responses) _ = lease.Connection.Link.SendAsync(new Splice(response)).AsTask();
         if (!isComplete) Park();
-        return default;
+        if (!sendAgain) return default;
+        using var request = new LegacyRequest(message, envelope);
+        return lease.Connection.Link.SendRequestAsync(this, request.Message, request.Envelope);
     }
 
     /// <summary>Ends a call that its client has left.</summary>

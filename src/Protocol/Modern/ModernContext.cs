@@ -7,21 +7,13 @@ sealed class ModernContext(SessionOptions options, TimeProvider time) : IDisposa
 {
     public SessionOptions Options => options;
     public TimeProvider Time => time;
-    public HeldExchanges Held { get; } = new(time);
+    public RunningExchanges Running { get; } = new(time);
 
-    /// <summary>Requests under way.</summary>
-    public int Running => Volatile.Read(ref running);
-
-    int running;
-
-    public void Began() => Interlocked.Increment(ref running);
-    public void Ended() => Interlocked.Decrement(ref running);
-
-    public void Dispose() => Held.Dispose();
+    public void Dispose() => Running.Dispose();
 }
 
-/// <summary>The exchanges whose response is still held back, and the clock that looks at them.</summary>
-sealed class HeldExchanges : IDisposable
+/// <summary>The exchanges that have no answer yet, and the clock that looks at those whose response is held back.</summary>
+sealed class RunningExchanges : IDisposable
 {
     static readonly TimeSpan Period = TimeSpan.FromMilliseconds(40);
     readonly Lock gate = new();
@@ -29,7 +21,7 @@ sealed class HeldExchanges : IDisposable
     ModernExchange? first;
     int isOn, count;
 
-    public HeldExchanges(TimeProvider time) => timer = time.CreateTimer(static me => ((HeldExchanges)me!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    public RunningExchanges(TimeProvider time) => timer = time.CreateTimer(static me => ((RunningExchanges)me!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
     public int Count => Volatile.Read(ref count);
 
@@ -58,18 +50,29 @@ sealed class HeldExchanges : IDisposable
         }
     }
 
-    void Tick()
+    List<ModernExchange> All()
     {
-        List<ModernExchange> held = [];
+        List<ModernExchange> all = [];
         lock (gate)
         {
-            for (var exchange = first; exchange is not null; exchange = exchange.After) held.Add(exchange);
+            for (var exchange = first; exchange is not null; exchange = exchange.After) all.Add(exchange);
         }
+        return all;
+    }
+
+    void Tick()
+    {
         Volatile.Write(ref isOn, 0);
         var now = Environment.TickCount64;
         var any = false;
-        foreach (var exchange in held) any |= exchange.Look(now);
-        if ((any || Count > 0) && Interlocked.Exchange(ref isOn, 1) == 0) timer.Change(Period, Timeout.InfiniteTimeSpan);
+        foreach (var exchange in All()) any |= exchange.Look(now);
+        if (any && Interlocked.Exchange(ref isOn, 1) == 0) timer.Change(Period, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Ends every exchange: subscriptions in good order, calls with the reason.</summary>
+    public void EndAll(string reason)
+    {
+        foreach (var exchange in All()) exchange.EndFor(reason);
     }
 
     public void Dispose() => timer.Dispose();

@@ -29,7 +29,7 @@ public sealed class ModernEndpoint : IDisposable
     }
 
     /// <summary>Requests under way, subscriptions included.</summary>
-    public int RunningCount => context.Running;
+    public int RunningCount => context.Running.Count;
 
     /// <summary>Calls that wait for inputs of their clients.</summary>
     public int ParkedCount => conversion.ParkedCount;
@@ -41,6 +41,11 @@ public sealed class ModernEndpoint : IDisposable
         var message = body.Span;
         if (HeaderCheck.Check(http.Request, message, envelope) is { } problem)
             return Answer.Error(http, 400, problem.Code, problem.Message, IdOf(message, envelope));
+        if (context.Running.Count >= context.Options.MaxExchanges)
+        {
+            http.Response.Headers.RetryAfter = "5";
+            return Answer.Error(http, 503, McpErrors.ServerUnavailable, "too many requests are under way; try again later", IdOf(message, envelope));
+        }
         var principal = http.Request.Headers["Mcpcan-Principal"].ToString();
         if (envelope.Kind == MessageKind.Request && TryStart(http, message, envelope, principal) is { } started) return started;
         keepBody = true;
@@ -142,6 +147,9 @@ public sealed class ModernEndpoint : IDisposable
             await link.SendAsync(new Splice(body.Span));
         await Answer.Accepted(http);
     }
+
+    /// <summary>Ends every request: subscriptions in good order, calls with the reason.</summary>
+    public void EndAll(string reason) => context.Running.EndAll(reason);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -35,7 +35,7 @@ class ModernExchange : PendingCall
         isListen = envelope.Method == KnownMethod.Listen;
         WantsLogs = envelope.LogLevel.IsPresent;
         StartedAt = Environment.TickCount64;
-        context.Held.Add(this);
+        context.Running.Add(this);
     }
 
     public string Principal { get; }
@@ -54,7 +54,7 @@ class ModernExchange : PendingCall
     /// <summary>Whether the server may wait for a slow client; one that is shared with others must not: the client is cut instead.</summary>
     public bool Blocks { get; init; }
 
-    /// <summary>Neighbours in the list of held exchanges; they belong to that list.</summary>
+    /// <summary>Neighbours in the list of running exchanges; they belong to that list.</summary>
     internal ModernExchange? Before, After;
 
     public override string? LogAudience => WantsLogs ? Principal : null;
@@ -117,11 +117,19 @@ class ModernExchange : PendingCall
             if (stage >= Stage.Answered) return default;
             var wasHeld = stage == Stage.Held;
             stage = Stage.Answered;
+            context.Running.Remove(this);
             if (!wasHeld) return stream!.Add(answer, last: true);
-            context.Held.Remove(this);
         }
         WriteJson(answer, status);
         return default;
+    }
+
+    /// <summary>Ends the exchange because the endpoint ends.</summary>
+    public void EndFor(string reason)
+    {
+        Link?.Forget(this);
+        if (!isListen) OnLost(reason);
+        else _ = Finish(new Splice(RpcMessage.Result(clientId, [.. @"{""resultType"":""complete"",""_meta"":{""io.modelcontextprotocol/subscriptionId"":"u8, .. clientId, .. "}}"u8]))).AsTask();
     }
 
     /// <summary>Ends the response without an answer.</summary>
@@ -132,6 +140,7 @@ class ModernExchange : PendingCall
             if (stage >= Stage.Answered) return;
             BecomeStream();
             stage = Stage.Answered;
+            context.Running.Remove(this);
             stream!.Complete();
         }
     }
@@ -140,7 +149,6 @@ class ModernExchange : PendingCall
     {
         if (stage != Stage.Held) return;
         stage = Stage.Streaming;
-        context.Held.Remove(this);
         stream = new(gate, new(context.Options.ReplayBytes), -1, resumable: false, Blocks);
         decided.TrySetResult();
     }
@@ -184,7 +192,6 @@ class ModernExchange : PendingCall
     /// <summary>Runs the response to its end.</summary>
     public async Task RunAsync(ValueTask sent)
     {
-        context.Began();
         try
         {
             if (!sent.IsCompletedSuccessfully) await sent;
@@ -197,7 +204,6 @@ class ModernExchange : PendingCall
         finally
         {
             Leave();
-            context.Ended();
         }
     }
 
@@ -207,7 +213,7 @@ class ModernExchange : PendingCall
         {
             if (stage >= Stage.Answered) return;
             stage = Stage.Left;
-            context.Held.Remove(this);
+            context.Running.Remove(this);
             stream?.Clear();
         }
         decided.TrySetResult();

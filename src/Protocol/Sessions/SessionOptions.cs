@@ -15,6 +15,8 @@ public sealed record SessionOptions
     public TimeSpan Hold { get; init; } = TimeSpan.FromMilliseconds(500);
     /// <summary>The same for the modern era, where the status of the response depends on its first message.</summary>
     public TimeSpan ModernHold { get; init; } = TimeSpan.FromMilliseconds(200);
+    /// <summary>The most requests of the modern era under way at one time, subscriptions included.</summary>
+    public int MaxExchanges { get; init; } = 10_000;
     /// <summary>How long further requests of a server are waited for before the client is asked (2026-07-28, basic/patterns/mrtr).</summary>
     public TimeSpan GatherInputs { get; init; } = TimeSpan.FromMilliseconds(30);
     /// <summary>How long a call waits for the client's inputs.</summary>

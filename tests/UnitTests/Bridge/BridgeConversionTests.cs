@@ -148,4 +148,50 @@ public class BridgeConversionTests
         var status = await bed.StatusAsync();
         Assert.Equal(("ready", 0), ((string?)status["state"], (int)status["restarts"]!));
     }
+
+    [Fact]
+    public async Task ParkedCall_WhoseClientDoesNotComeBack_EndsWithItsServer()
+    {
+        await using var bed = await BridgeBed.StartAsync(new { warmSpares = 0, parkSeconds = 0.4 });
+        var request = ModernRequest.Tool("elicit") with { Capabilities = Everything };
+        var asked = await request.ResultAsync(bed);
+        Assert.Equal(2, bed.Processes().Length);
+        await bed.Until(() => Task.FromResult(bed.Processes().Length == 1));
+        Assert.Equal((200, -32602), await request.Retry((string)asked["requestState"]!, new { }).ErrorAsync(bed));
+    }
+
+    [Fact]
+    public async Task RequiredAddress_BecomesAnInput()
+    {
+        await using var bed = await BridgeBed.StartAsync();
+        const string error = """{"jsonrpc":"2.0","id":$ID,"error":{"code":-32042,"message":"visit","data":{"elicitations":[{"mode":"url","elicitationId":"7","url":"https://example.com","message":"please"}]}}}""";
+        var request = ModernRequest.Tool("raw", new { line = error }) with { Capabilities = new { elicitation = new { url = new { } } } };
+        var asked = await request.ResultAsync(bed);
+        var (key, input) = asked["inputRequests"]!.AsObject().Single();
+        Assert.Equal(("elicitation/create", "https://example.com"), ((string?)input!["method"], (string?)input["params"]!["url"]));
+        var again = await request.Retry((string)asked["requestState"]!, new Dictionary<string, object> { [key] = new { action = "accept" } }).ResultAsync(bed);
+        Assert.Equal("input_required", (string?)again["resultType"]); // the request was sent again, and the server says the same
+        Assert.Equal((200, -32603), await (request with { Capabilities = new { elicitation = new { } } }).ErrorAsync(bed));
+    }
+
+    [Fact]
+    public async Task StoppingBridge_EndsSubscriptionsInGoodOrder()
+    {
+        await using var bed = await BridgeBed.StartAsync();
+        using var listen = await BridgeModernTests.Listen(bed, "\"l\"", new { toolsListChanged = true });
+        Assert.Contains("acknowledged", await listen.NextAsync());
+        using var stopped = await bed.Client.PostAsync("/-/stop", null, Stop);
+        Assert.Equal("""{"jsonrpc":"2.0","id":"l","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"l"}}}""", await listen.NextAsync());
+        Assert.Null(await listen.NextAsync());
+        await bed.Process.WaitForExitAsync(Stop).WaitAsync(TimeSpan.FromSeconds(20), Stop);
+    }
+
+    [Fact]
+    public async Task ManyCalls_WithAndWithoutLease_GetTheirOwnAnswers()
+    {
+        await using var bed = await BridgeBed.StartAsync(new { maxLeases = 3 });
+        var calls = Enumerable.Range(0, 60).Select(i => (ModernRequest.Tool("echo", new { text = $"text {i}." }) with { Capabilities = i % 2 == 0 ? new { } : Everything, Principal = $"p{i % 3}" }).ResultAsync(bed)).ToArray();
+        for (var i = 0; i < calls.Length; i++) Assert.Equal($"text {i}.", Text(await calls[i]));
+        Assert.True(bed.Processes().Length <= 3 + 3 + 1 + 3);
+    }
 }
