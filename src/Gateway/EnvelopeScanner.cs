@@ -11,6 +11,8 @@ namespace McpCan.Gateway;
 /// </summary>
 internal sealed class EnvelopeScanner
 {
+    /// <summary>The method of an array of messages.</summary>
+    public const string Batch = "(batch)";
     private const int LongestToken = 1024;
     private static readonly SearchValues<byte> Brackets = SearchValues.Create("\"{}[]"u8);
     private static readonly SearchValues<byte> ScalarEnds = SearchValues.Create(",}] \t\r\n"u8);
@@ -100,7 +102,7 @@ internal sealed class EnvelopeScanner
                 Open();
                 break;
             case (byte)'[' when _level == 0:
-                Method = "(batch)"; // 2025-03-26 only; the server splits it
+                Method = Batch; // 2025-03-26 only; the server splits it
                 _state = State.Over;
                 break;
             case (byte)'[':

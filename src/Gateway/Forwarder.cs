@@ -152,6 +152,7 @@ internal sealed partial class Forwarder(
     private Refusal? Explain(GatewayExchange exchange, GatewayRoute route, RequestBody? body, Exception failure)
     {
         if (body is { TooLarge: true }) return Refusal.TooLarge(route.MaxRequestBytes);
+        if (exchange.Ended == EndReason.AddressRefused) return Refusal.WrongAddress;
         if (exchange.Ended == EndReason.TokenRefused)
         {
             exchange.Context.Response.Headers.WWWAuthenticate = GatewayHandler.Challenge(exchange);
@@ -178,6 +179,8 @@ internal sealed partial class Forwarder(
     private static string WhyEnded(EndReason reason) => reason switch
     {
         EndReason.TokenRefused => "The token is no longer valid.",
+        EndReason.AddressRefused => "The token is no longer open to the client's address.",
+        EndReason.PolicyChanged => "What the token may use was changed; ask again.",
         EndReason.InstanceGone => "The instance was removed.",
         _ => "MCPCAN is stopping; try again in a moment.",
     };

@@ -17,7 +17,7 @@ internal static class GatewayEndpoints
 }
 
 /// <summary>Why the gateway itself ends an exchange.</summary>
-internal enum EndReason { None, TokenRefused, InstanceGone, Stopping }
+internal enum EndReason { None, TokenRefused, AddressRefused, PolicyChanged, InstanceGone, Stopping }
 
 /// <summary>What is known of one request while it is handled.</summary>
 internal sealed class GatewayExchange(HttpContext context, GatewayEndpoint endpoint, long started, DateTimeOffset time) : IDisposable
@@ -38,6 +38,14 @@ internal sealed class GatewayExchange(HttpContext context, GatewayEndpoint endpo
     public bool TokenFromQuery { get; set; }
     public string? TokenId { get; set; }
     public string Principal { get; set; } = "";
+    /// <summary>What the token may do, as it stands now; null when it is bound by nothing but its instances.</summary>
+    public AccessPolicy? Policy { get; set; }
+    /// <summary>What was counted against limits for this exchange; null where none hold.</summary>
+    public Policy.TrafficPass? Pass { get; set; }
+    /// <summary>The request's whole body, where it had to be looked into before it goes on.</summary>
+    public ReadOnlyMemory<byte>? Held { get; set; }
+    /// <summary>What closed entries are taken out of the answer by.</summary>
+    public Policy.PolicyBody? Filter { get; set; }
     public string? SealedSession { get; set; }
     public SessionTicket? Ticket { get; set; }
 

@@ -1,3 +1,4 @@
+using McpCan.Gateway.Policy;
 using McpCan.Protocol;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -19,13 +20,14 @@ namespace McpCan.Gateway;
 /// (1) the instance by slug or id, from a snapshot in memory. An unknown one is treated like a wrong token: names cannot be guessed.
 /// (2) before anything else is answered: DNS rebinding and foreign browser pages stop here; CORS for the pages that may call.
 /// (3) Authorization, X-API-Key or ?token=; the same answer whatever was wrong. None of them goes on to the server.
-/// (4) the place of rate limits and tool filters, and of the conversion between protocol eras; today everything passes.
+/// (4) limits of the token and the instance; then the token's rules on the body, and a filter for the answer. Both cost nothing where there are none.
 /// (5) the sealed session id must be of this instance, this run of its workload and this principal.
 /// (6) bytes pass unparsed and unbuffered, both ways.
 /// (7) one record an exchange, also of refused ones; at the end of a stream for streams.
 /// </remarks>
 internal sealed class GatewayHandler(
-    IRouteSource routes, ITokenVerifier tokens, OriginGuard guard, SessionSeal seal, Forwarder forwarder, ExchangeRecorder recorder, IOptions<GatewayOptions> options)
+    IRouteSource routes, ITokenVerifier tokens, OriginGuard guard, TrafficGate traffic, PolicyGate policy, SessionSeal seal, Forwarder forwarder, ExchangeRecorder recorder,
+    IOptions<GatewayOptions> options)
 {
     private const string Anonymous = "anonymous";
     private readonly MinDataRate _unreadLimit = new(bytesPerSecond: 240, options.Value.UnreadLimit);
@@ -61,14 +63,19 @@ internal sealed class GatewayHandler(
             // (3) token
             if (CheckToken(exchange) is { } unauthorized)
             {
-                context.Response.Headers.WWWAuthenticate = Challenge(exchange);
+                if (unauthorized.Status == 401) context.Response.Headers.WWWAuthenticate = Challenge(exchange);
                 await unauthorized.SendAsync(exchange);
                 return;
             }
             var route = exchange.Route!;
             if (route.Capture is { } capture) ExchangePayloads.Begin(exchange, capture);
 
-            // (4) policy: nothing yet
+            // (4) policy: limits
+            if (await traffic.EnterAsync(exchange) is { } tooMuch)
+            {
+                await tooMuch.SendAsync(exchange);
+                return;
+            }
 
             // (5) session
             if (route.DirectOnly)
@@ -88,19 +95,26 @@ internal sealed class GatewayHandler(
                 await unknownSession.SendAsync(exchange);
                 return;
             }
+            traffic.Join(exchange);
             if (context.Request.ContentLength > route.MaxRequestBytes)
             {
                 await Refusal.TooLarge(route.MaxRequestBytes).SendAsync(exchange);
                 return;
             }
 
+            // (4) policy: what the token may use. After (5), since a refusal in HTTP+SSE is sent on the session's stream.
+            if (exchange.Policy is { HasRules: true } && await policy.JudgeAsync(exchange)) return;
+
             // (6) forward
             ExchangeTrace.Continue(exchange);
             await forwarder.ForwardAsync(exchange, route, upstream);
+            if (exchange.Filter is { } filter) await filter.FinishAsync();
         }
         finally
         {
             // (7) record
+            if (exchange.Filter is { } ended) await ended.CloseAsync();
+            traffic.Leave(exchange);
             if (!HttpMethods.IsOptions(context.Request.Method))
             {
                 RememberClient(exchange);
@@ -184,6 +198,7 @@ internal sealed class GatewayHandler(
         {
             exchange.TokenId = verdict.TokenId;
             exchange.Principal = verdict.Principal ?? verdict.TokenId;
+            exchange.Policy = verdict.Policy;
             return null;
         }
         if (!exchange.Route.TokenRequired)
@@ -191,6 +206,7 @@ internal sealed class GatewayHandler(
             exchange.Principal = Anonymous;
             return null;
         }
+        if (verdict.Refusal == TokenRefusal.Address) return Refusal.WrongAddress;
         return Refusal.NotAuthorized(verdict.Refusal switch
         {
             TokenRefusal.Missing => "No token was presented.",

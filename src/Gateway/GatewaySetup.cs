@@ -1,3 +1,4 @@
+using McpCan.Gateway.Policy;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -19,6 +20,8 @@ public static class GatewaySetup
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<OriginGuard>();
+        services.AddSingleton<TrafficGate>();
+        services.AddSingleton<PolicyGate>();
         services.AddSingleton<SessionSeal>();
         services.AddSingleton<UpstreamPool>();
         services.AddSingleton<GatewayMetrics>();

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using McpCan.Gateway.Policy;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -11,7 +12,7 @@ namespace McpCan.Gateway;
 /// and a stop of the program does not wait for streams. One timer for all.
 /// </summary>
 internal sealed partial class OpenExchanges(
-    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, IHostApplicationLifetime lifetime,
+    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, TrafficGate traffic, IHostApplicationLifetime lifetime,
     IOptions<GatewayOptions> options, TimeProvider time, ILogger<OpenExchanges> logger) : BackgroundService
 {
     private readonly ConcurrentDictionary<GatewayExchange, IPAddress?> _open = new();
@@ -32,9 +33,15 @@ internal sealed partial class OpenExchanges(
             {
                 exchange.End(EndReason.InstanceGone);
             }
-            else if (exchange.TokenId is not null ? tokens.Verify(exchange.Token!, route.InstanceId, address).TokenId is null : now.TokenRequired)
+            else if (exchange.TokenId is null)
             {
-                exchange.End(EndReason.TokenRefused);
+                if (now.TokenRequired) exchange.End(EndReason.TokenRefused);
+            }
+            else
+            {
+                var verdict = tokens.Verify(exchange.Token!, route.InstanceId, address);
+                if (verdict.TokenId is null) exchange.End(verdict.Refusal == TokenRefusal.Address ? EndReason.AddressRefused : EndReason.TokenRefused);
+                else if (!ReferenceEquals(verdict.Policy, exchange.Policy)) PolicyGate.Change(exchange, verdict.Policy);
             }
         }
     }
@@ -53,6 +60,7 @@ internal sealed partial class OpenExchanges(
                     Check();
                     if (time.GetElapsedTime(swept) < TimeSpan.FromSeconds(30)) continue;
                     upstreams.CloseIdle();
+                    traffic.Sweep();
                     swept = time.GetTimestamp();
                 }
                 catch (Exception e) when (e is not OperationCanceledException)

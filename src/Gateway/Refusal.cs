@@ -20,6 +20,10 @@ internal sealed record Refusal(int Status, int Code, string Failure, string Text
     public static Refusal NotAuthorized(string reason) =>
         new(401, McpErrors.Refused, "token", "A valid token for this address is required: send it as \"Authorization: Bearer …\".", reason);
 
+    /// <summary>The token itself is good, so its holder is told; the request would not become right by another credential (RFC 9110, 403).</summary>
+    public static readonly Refusal WrongAddress =
+        new(403, McpErrors.Refused, "address", "This token cannot be used from this network address.", "The token is not open to the client's address.");
+
     public static readonly Refusal SessionNotFound =
         new(404, McpErrors.SessionNotFound, "session", "Session not found or ended; initialize again.");
 
@@ -33,6 +37,7 @@ internal sealed record Refusal(int Status, int Code, string Failure, string Text
         (exchange.Error, exchange.ErrorCode, exchange.Failure) = (Reason ?? Text, Code, Failure);
         response.StatusCode = Status;
         if (readId) await ReadIdAsync(exchange);
+        exchange.Filter?.Discard();
         var buffer = new ArrayBufferWriter<byte>(512);
         Write(buffer, exchange);
         response.ContentType = "application/json";

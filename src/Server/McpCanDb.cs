@@ -37,6 +37,12 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
         {
             t.HasIndex(x => x.Hash).IsUnique();
             t.Property(x => x.InstanceIds).AsJson();
+            t.Property(x => x.Tools).AsJson();
+            t.Property(x => x.Prompts).AsJson();
+            t.Property(x => x.Resources).AsJson();
+            t.Property(x => x.Addresses).AsJson();
+            t.Property(x => x.Addresses).HasDefaultValueSql("'[]'");
+            t.Property(x => x.Limits).AsJson();
         });
         builder.Entity<Package>(p =>
         {
@@ -56,6 +62,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.Property(x => x.Virtual).AsJson();
             i.Property(x => x.Env).AsJson();
             i.Property(x => x.Limits).AsJson();
+            i.Property(x => x.TrafficLimits).AsJson();
             i.Property(x => x.Capture).AsJson();
             i.Property(x => x.Status).AsJson();
             i.Property(x => x.Revision).IsConcurrencyToken();

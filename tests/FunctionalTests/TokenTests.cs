@@ -71,6 +71,50 @@ public abstract class TokenTests<TApp>(TApp app) : IClassFixture<TApp> where TAp
     }
 
     [Fact]
+    public async Task Policy_IsStoredShownMergedAndVerified()
+    {
+        var made = await CreateAsync(new
+        {
+            name = "policy",
+            instances = "*",
+            tools = new[] { "echo", "get_*" },
+            prompts = new { deny = new[] { "secret*" } },
+            resources = new { allow = new[] { "file:///public/*" }, deny = new[] { "file:///public/x" } },
+            addresses = new[] { " 10.1.2.3/8", "2001:db8::1", "::ffff:192.0.2.7", "10.0.0.0/8" },
+            limits = new { requestsPerMinute = 60, sessions = 2 },
+        });
+        var (id, value) = (made.GetProperty("id").GetString()!, made.GetProperty("value").GetString()!);
+
+        var read = await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/tokens/{id}", Cancel);
+        Assert.Equal("""{"allow":["echo","get_*"],"deny":[]}""", read.GetProperty("tools").GetRawText());
+        Assert.Equal("""{"allow":null,"deny":["secret*"]}""", read.GetProperty("prompts").GetRawText());
+        Assert.Equal("""["10.0.0.0/8","2001:db8::1","192.0.2.7"]""", read.GetProperty("addresses").GetRawText());
+        Assert.Equal("""{"requestsPerMinute":60,"concurrentCalls":null,"sessions":2}""", read.GetProperty("limits").GetRawText());
+
+        var verdict = Verifier.Verify(value, "i-any", IPAddress.Parse("::ffff:10.200.0.1"));
+        Assert.True(verdict.Policy!.Tools!.Opens("get_x") && !verdict.Policy.Tools.Opens("add"));
+        Assert.True(verdict.Policy.Prompts!.Opens("greet") && !verdict.Policy.Prompts.Opens("secret-1"));
+        Assert.True(verdict.Policy.Resources!.Opens("file:///public/y") && !verdict.Policy.Resources.Opens("file:///public/x") && !verdict.Policy.Resources.Opens("file:///etc"));
+        Assert.Equal(new TrafficLimits(60, null, 2), verdict.Policy.Limits);
+        Assert.Equal(TokenRefusal.None, Verifier.Verify(value, "i-any", IPAddress.Parse("2001:db8::1")).Refusal);
+        Assert.Equal(TokenRefusal.None, Verifier.Verify(value, "i-any", IPAddress.Parse("192.0.2.7")).Refusal);
+        Assert.Equal(TokenRefusal.Address, Verifier.Verify(value, "i-any", IPAddress.Parse("2001:db8::2")).Refusal);
+        Assert.Equal(TokenRefusal.Address, Verifier.Verify(value, "i-any", IPAddress.Parse("11.0.0.1")).Refusal);
+        Assert.Equal(TokenRefusal.Address, Verifier.Verify(value, "i-any", null).Refusal);
+
+        // Another token's change leaves the policy's object as it is; its own replaces it.
+        await CreateAsync(new { name = "another", instances = "*" });
+        Assert.Same(verdict.Policy, Verifier.Verify(value, "i-any", IPAddress.Parse("10.0.0.1")).Policy);
+        var patched = await PatchAsync(id, new { tools = new { deny = new[] { "get_secret" } }, limits = new { sessions = (int?)null, concurrentCalls = 4 }, addresses = Array.Empty<string>() });
+        Assert.Equal("""{"allow":["echo","get_*"],"deny":["get_secret"]}""", patched.GetProperty("tools").GetRawText());
+        Assert.Equal("""{"requestsPerMinute":60,"concurrentCalls":4,"sessions":null}""", patched.GetProperty("limits").GetRawText());
+        Assert.False(Verifier.Verify(value, "i-any", null).Policy!.Tools!.Opens("get_secret"));
+
+        await PatchAsync(id, new { tools = (object?)null, prompts = (object?)null, resources = (object?)null, limits = (object?)null });
+        Assert.Equal(new TokenVerdict(id, $"token:{id}", TokenRefusal.None), Verifier.Verify(value, "i-any", null));
+    }
+
+    [Fact]
     public async Task ChangeByAnotherProcess_ActsWithinSeconds()
     {
         var made = await CreateAsync(new { name = "elsewhere", instances = "*" });
@@ -134,6 +178,19 @@ public abstract class TokenTests<TApp>(TApp app) : IClassFixture<TApp> where TAp
     [InlineData("""{"name":"x","instances":"*","expiresAt":"2001-01-01T00:00:00Z"}""", "expiresAt")]
     [InlineData("""{"name":"x","instances":"*","enabled":"yes"}""", "enabled")]
     [InlineData("""{"name":"a\u0000b","instances":"*"}""", "name")]
+    [InlineData("""{"name":"x","instances":"*","tools":"echo"}""", "tools")]
+    [InlineData("""{"name":"x","instances":"*","tools":{"allowed":[]}}""", "tools")]
+    [InlineData("""{"name":"x","instances":"*","tools":{"allow":[1]}}""", "tools")]
+    [InlineData("""{"name":"x","instances":"*","prompts":{"deny":[""]}}""", "prompts.deny")]
+    [InlineData("""{"name":"x","instances":"*","resources":{"allow":[" a"]}}""", "resources.allow")]
+    [InlineData("""{"name":"x","instances":"*","addresses":["10.1"]}""", "addresses")]
+    [InlineData("""{"name":"x","instances":"*","addresses":["010.0.0.1"]}""", "addresses")]
+    [InlineData("""{"name":"x","instances":"*","addresses":["10.0.0.0/33"]}""", "addresses")]
+    [InlineData("""{"name":"x","instances":"*","addresses":["fe80::1%eth0"]}""", "addresses")]
+    [InlineData("""{"name":"x","instances":"*","addresses":["localhost"]}""", "addresses")]
+    [InlineData("""{"name":"x","instances":"*","limits":{"requestsPerMinute":0}}""", "limits.requestsPerMinute")]
+    [InlineData("""{"name":"x","instances":"*","limits":{"concurrentCalls":-1}}""", "limits.concurrentCalls")]
+    [InlineData("""{"name":"x","instances":"*","limits":{"sessions":"many"}}""", "limits.sessions")]
     public async Task Create_OfNonsense_NamesTheField(string body, string field)
     {
         using var content = new StringContent(body, null, "application/json");

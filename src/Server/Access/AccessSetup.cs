@@ -53,6 +53,7 @@ internal static class AccessSetup
         services.Configure<OpenApiOptions>("v1", o => o.AddSchemaTransformer((schema, context, _) =>
         {
             if (context.JsonTypeInfo.Type == typeof(InstanceScope)) InstanceScope.Describe(schema);
+            else if (context.JsonTypeInfo.Type == typeof(NameRulesInput)) NameRulesInput.Describe(schema);
             return Task.CompletedTask;
         }));
         services.AddSingleton<ApiKeyManager>();

@@ -1,3 +1,5 @@
+using McpCan.Gateway;
+
 namespace McpCan.Server.Access;
 
 /// <summary>What an MCP client presents at the gateway. Only the hash of its value is stored.</summary>
@@ -15,6 +17,16 @@ public sealed class Token
     public bool AllInstances { get; set; }
     /// <summary>Ids of the instances it opens, when not all.</summary>
     public List<string> InstanceIds { get; set; } = [];
+    /// <summary>Tools it may use; null for all.</summary>
+    public NameRules? Tools { get; set; }
+    /// <summary>Prompts it may use; null for all.</summary>
+    public NameRules? Prompts { get; set; }
+    /// <summary>Resources it may use, by URI; null for all.</summary>
+    public NameRules? Resources { get; set; }
+    /// <summary>Client addresses and networks from which it is good; empty for all.</summary>
+    public List<string> Addresses { get; set; } = [];
+    /// <summary>Limits on its traffic over all instances; null for none.</summary>
+    public TrafficLimits? Limits { get; set; }
     /// <summary>Switched off tokens are refused.</summary>
     public bool Enabled { get; set; } = true;
     /// <summary>When it was made.</summary>

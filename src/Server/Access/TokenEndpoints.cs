@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Security.Claims;
+using McpCan.Gateway;
 using McpCan.Server.Hosting;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -8,10 +9,12 @@ namespace McpCan.Server.Access;
 /// <summary>A token as the API shows it.</summary>
 /// <param name="Value">The token itself: only in the answer that made it.</param>
 public sealed record TokenView(
-    string Id, string Name, string Hint, InstanceScope Instances, bool Enabled, DateTimeOffset CreatedAt, string? CreatedBy, DateTimeOffset? ExpiresAt,
+    string Id, string Name, string Hint, InstanceScope Instances, NameRules? Tools, NameRules? Prompts, NameRules? Resources, IReadOnlyList<string> Addresses, TrafficLimits? Limits,
+    bool Enabled, DateTimeOffset CreatedAt, string? CreatedBy, DateTimeOffset? ExpiresAt,
     DateTimeOffset? LastUsedAt, string? LastUsedClient, string? LastUsedAddress, string? Value = null)
 {
-    internal static TokenView Of(Token t) => new(t.Id, t.Name, t.Hint, new InstanceScope(t.AllInstances, t.InstanceIds), t.Enabled, t.CreatedAt, t.CreatedBy,
+    internal static TokenView Of(Token t) => new(t.Id, t.Name, t.Hint, new InstanceScope(t.AllInstances, t.InstanceIds), t.Tools, t.Prompts, t.Resources,
+        t.Addresses, t.Limits, t.Enabled, t.CreatedAt, t.CreatedBy,
         t.ExpiresAt, t.LastUsedAt, t.LastUsedClient, t.LastUsedAddress);
 }
 
@@ -23,7 +26,7 @@ internal static class TokenEndpoints
         tokens.MapGet("", List).RequireAuthorization(Policies.Read).WithName("listTokens").WithSummary("List gateway tokens");
         tokens.MapPost("", Create).RequireAuthorization(Policies.Operate).WithName("createToken").WithSummary("Create a gateway token; the answer carries its value once");
         tokens.MapGet("/{id}", Get).RequireAuthorization(Policies.Read).WithName("getToken").WithSummary("Get a gateway token");
-        tokens.MapPatch("/{id}", Update).RequireAuthorization(Policies.Operate).WithName("updateToken").WithSummary("Rename, enable, disable, re-date or re-scope a gateway token");
+        tokens.MapPatch("/{id}", Update).RequireAuthorization(Policies.Operate).WithName("updateToken").WithSummary("Change a gateway token: name, instances, tools, prompts, resources, addresses, limits, end, or switch it on and off");
         tokens.MapDelete("/{id}", Delete).RequireAuthorization(Policies.Operate).WithName("deleteToken").WithSummary("Delete a gateway token");
     }
 

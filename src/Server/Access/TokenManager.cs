@@ -8,7 +8,14 @@ namespace McpCan.Server.Access;
 /// <param name="Instances"><c>"*"</c>, or ids or slugs of the instances that it opens.</param>
 /// <param name="ExpiresAt">When it ends; null for never.</param>
 /// <param name="Enabled">Whether it may be used.</param>
-public sealed record TokenInput(string Name, InstanceScope Instances, DateTimeOffset? ExpiresAt = null, bool Enabled = true);
+/// <param name="Tools">Tools it may use; all unless given.</param>
+/// <param name="Prompts">Prompts it may use; all unless given.</param>
+/// <param name="Resources">Resources it may use, by URI; all unless given.</param>
+/// <param name="Addresses">Client addresses and networks (CIDR) from which it is good; everywhere unless given.</param>
+/// <param name="Limits">Limits on its traffic over all instances; answered by 429.</param>
+public sealed record TokenInput(
+    string Name, InstanceScope Instances, DateTimeOffset? ExpiresAt = null, bool Enabled = true, NameRulesInput? Tools = null, NameRulesInput? Prompts = null,
+    NameRulesInput? Resources = null, IReadOnlyList<string>? Addresses = null, TrafficLimitsInput? Limits = null);
 
 /// <summary>What is to change about a token.</summary>
 public sealed record TokenPatch
@@ -17,6 +24,16 @@ public sealed record TokenPatch
     public Patch<string> Name { get; init; }
     /// <summary><c>"*"</c>, or ids or slugs of the instances that it opens.</summary>
     public Patch<InstanceScope> Instances { get; init; }
+    /// <summary>Tools it may use; null for all.</summary>
+    public Patch<NameRulesInput> Tools { get; init; }
+    /// <summary>Prompts it may use; null for all.</summary>
+    public Patch<NameRulesInput> Prompts { get; init; }
+    /// <summary>Resources it may use, by URI; null for all.</summary>
+    public Patch<NameRulesInput> Resources { get; init; }
+    /// <summary>Client addresses and networks (CIDR) from which it is good; empty or null for everywhere.</summary>
+    public Patch<IReadOnlyList<string>> Addresses { get; init; }
+    /// <summary>Limits on its traffic over all instances; null for none.</summary>
+    public Patch<TrafficLimitsInput> Limits { get; init; }
     /// <summary>Switched off tokens are refused.</summary>
     public Patch<bool> Enabled { get; init; }
     /// <summary>When it ends; null for never.</summary>
@@ -38,7 +55,6 @@ public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVer
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         var checks = new Checks().Name(input.Name).That(input.ExpiresAt is not { } end || end > time.GetUtcNow(), "expiresAt", "Must be in the future.");
         var ids = await ResolveAsync(db, input.Instances, checks, cancellationToken);
-        checks.Throw();
         var value = SecretValue.New(Prefix);
         var token = new Token
         {
@@ -52,7 +68,14 @@ public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVer
             CreatedAt = time.GetUtcNow(),
             CreatedBy = actor,
             ExpiresAt = input.ExpiresAt,
+            Tools = input.Tools?.Over(null),
+            Prompts = input.Prompts?.Over(null),
+            Resources = input.Resources?.Over(null),
+            Addresses = AddressRules.Read(input.Addresses, checks),
+            Limits = input.Limits?.Over(null),
         };
+        CheckPolicy(token, checks);
+        checks.Throw();
         db.Tokens.Add(token);
         await SaveAsync(db, cancellationToken);
         return (token, value);
@@ -93,6 +116,12 @@ public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVer
             token.InstanceIds = await ResolveAsync(db, scope, checks, cancellationToken, token.InstanceIds);
             token.AllInstances = scope.All;
         }
+        if (patch.Tools.Given) token.Tools = patch.Tools.Value?.Over(token.Tools);
+        if (patch.Prompts.Given) token.Prompts = patch.Prompts.Value?.Over(token.Prompts);
+        if (patch.Resources.Given) token.Resources = patch.Resources.Value?.Over(token.Resources);
+        if (patch.Addresses.Given) token.Addresses = AddressRules.Read(patch.Addresses.Value, checks);
+        if (patch.Limits.Given) token.Limits = patch.Limits.Value?.Over(token.Limits);
+        CheckPolicy(token, checks);
         checks.Throw();
         token.Name = patch.Name.Or(token.Name)!;
         token.Enabled = patch.Enabled.Or(token.Enabled);
@@ -107,6 +136,14 @@ public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVer
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         db.Tokens.Remove(await FindAsync(db, id, cancellationToken));
         await SaveAsync(db, cancellationToken);
+    }
+
+    private static void CheckPolicy(Token token, Checks checks)
+    {
+        token.Tools?.Check(checks, "tools");
+        token.Prompts?.Check(checks, "prompts");
+        token.Resources?.Check(checks, "resources");
+        TrafficLimitsInput.Check(token.Limits, checks, "limits");
     }
 
     private async Task SaveAsync(McpCanDb db, CancellationToken cancellationToken)

@@ -27,9 +27,10 @@ public sealed class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimePro
         if (token.Length > LongestToken || !_tokens.TryGetValue(Hash.Of(token), out var entry)) return TokenVerdict.Refused(TokenRefusal.Unknown);
         if (!entry.Enabled) return TokenVerdict.Refused(TokenRefusal.Disabled);
         if (entry.ExpiresAt is { } end && end <= time.GetUtcNow()) return TokenVerdict.Refused(TokenRefusal.Expired);
-        return entry.Opens(instanceId)
-            ? new TokenVerdict(entry.Id, entry.Principal, TokenRefusal.None)
-            : TokenVerdict.Refused(TokenRefusal.Foreign);
+        if (!entry.Opens(instanceId)) return TokenVerdict.Refused(TokenRefusal.Foreign);
+        return entry.Policy is null || entry.Policy.OpenTo(client)
+            ? new TokenVerdict(entry.Id, entry.Principal, TokenRefusal.None, entry.Policy)
+            : TokenVerdict.Refused(TokenRefusal.Address);
     }
 
     /// <inheritdoc/>
@@ -52,7 +53,8 @@ public sealed class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimePro
             // The version first: a change after it is found by the next look at the version.
             var version = await VersionAsync(db, cancellationToken);
             var tokens = await db.Tokens.AsNoTracking().ToListAsync(cancellationToken);
-            _tokens = tokens.ToFrozenDictionary(t => Hash.OfHex(t.Hash), t => new Entry(t));
+            var before = _tokens;
+            _tokens = tokens.Select(t => (Hash: Hash.OfHex(t.Hash), Token: t)).ToFrozenDictionary(t => t.Hash, t => new Entry(t.Token, before.GetValueOrDefault(t.Hash)));
             _version = version;
         }
         finally
@@ -99,8 +101,10 @@ public sealed class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimePro
 
     private sealed record Use(DateTimeOffset Time, string? Client, string? Address);
 
-    private sealed class Entry(Token token)
+    // The policy's object stays the same while nothing in it changed: by that, open exchanges see that they may go on.
+    private sealed class Entry(Token token, Entry? before)
     {
+        public AccessPolicy? Policy { get; } = PolicyOf(token) is var policy && policy == before?.Policy ? before?.Policy : policy;
         public string Id { get; } = token.Id;
         public string Principal { get; } = $"token:{token.Id}";
         public bool Enabled { get; } = token.Enabled;
@@ -108,6 +112,16 @@ public sealed class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimePro
         public FrozenSet<string>? Instances { get; } = token.AllInstances ? null : token.InstanceIds.ToFrozenSet(StringComparer.Ordinal);
         public bool Opens(string instanceId) => Instances?.Contains(instanceId) ?? true;
     }
+
+    private static AccessPolicy? PolicyOf(Token token) =>
+        token is { Tools: null, Prompts: null, Resources: null, Addresses.Count: 0, Limits: null } ? null : new AccessPolicy
+        {
+            Tools = token.Tools?.Rule(),
+            Prompts = token.Prompts?.Rule(),
+            Resources = token.Resources?.Rule(),
+            Addresses = [.. token.Addresses.Select(AddressRules.Parse).OfType<System.Net.IPNetwork>()],
+            Limits = token.Limits ?? TrafficLimits.None,
+        };
 
     /// <summary>SHA-256 as a key that needs no allocation.</summary>
     private readonly record struct Hash(ulong A, ulong B, ulong C, ulong D)

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using McpCan.Gateway;
 using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Instances;
@@ -34,6 +35,8 @@ public sealed class Instance
     public bool TokenRequired { get; set; } = true;
     /// <summary>Whether <c>?token=</c> is accepted on the SSE address.</summary>
     public bool QueryTokenAllowed { get; set; }
+    /// <summary>Limits on all of its traffic at the gateway; null for none.</summary>
+    public TrafficLimits? TrafficLimits { get; set; }
     /// <summary>How payloads are kept with access records; null (the default) for not at all.</summary>
     public CaptureSettings? Capture { get; set; }
     /// <summary>Whether it should run.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using McpCan.Server.Access;
 using McpCan.Server.Hosting;
 using McpCan.Server.Runtimes;
 
@@ -69,7 +70,11 @@ public sealed record InstancePatch
 /// <summary>Who may call an instance; what is left out stays.</summary>
 /// <param name="TokenRequired">Whether clients must present a token (default: yes).</param>
 /// <param name="QueryToken">Whether <c>?token=</c> is accepted from clients that cannot send headers (default: no).</param>
-public sealed record AccessInput(bool? TokenRequired = null, bool? QueryToken = null);
+public sealed record AccessInput(bool? TokenRequired = null, bool? QueryToken = null)
+{
+    /// <summary>Limits on all of the instance's traffic, whoever calls; answered by 429. Null for none.</summary>
+    public Patch<TrafficLimitsInput> Limits { get; init; }
+}
 
 /// <summary>What is kept of an instance's traffic besides access records and counts.</summary>
 /// <param name="Capture">Keeps the payloads of exchanges, secrets replaced, for operators and administrators to see; null (the default) for none.</param>

@@ -26,6 +26,7 @@ public sealed partial class InstanceManager
             TokenRequired = input.Access?.TokenRequired ?? true,
             QueryTokenAllowed = input.Access?.QueryToken ?? false,
             Capture = input.Traffic?.Capture,
+            TrafficLimits = input.Access?.Limits.Value?.Over(null),
             ShouldRun = input.Start,
             CreatedAt = now,
             UpdatedAt = now,
@@ -59,6 +60,8 @@ public sealed partial class InstanceManager
         {
             instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
             instance.QueryTokenAllowed = patch.Access.Value?.QueryToken ?? (patch.Access.Value is not null && instance.QueryTokenAllowed);
+            if (patch.Access.Value is null) instance.TrafficLimits = null;
+            else if (patch.Access.Value.Limits.Given) instance.TrafficLimits = patch.Access.Value.Limits.Value?.Over(instance.TrafficLimits);
         }
         if (Given(patch.Traffic, "traffic")) instance.Capture = patch.Traffic.Value?.Capture;
         if (Given(patch.Env, "env"))

@@ -51,6 +51,7 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
         TokenRequired = instance.TokenRequired,
         QueryTokenAllowed = instance.QueryTokenAllowed,
         Capture = instance.Capture is { } capture ? new PayloadCapture(capture.MaxBytes, capture.Redact ?? []) : null,
+        Limits = instance.TrafficLimits ?? TrafficLimits.None,
         MaxRequestBytes = options.MaxMcpRequestBytes,
     };
 

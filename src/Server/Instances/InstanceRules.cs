@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using McpCan.Server.Access;
 using McpCan.Server.Hosting;
 using McpCan.Server.Packages;
 using McpCan.Server.Runtimes;
@@ -43,6 +44,7 @@ internal static partial class InstanceRules
         checks.That(instance.Capture is null or { MaxBytes: >= 256 and <= 262_144 }, "traffic.capture.maxBytes", "Must be between 256 and 262144.")
             .That(instance.Capture?.Redact is not { } redact || (redact.Count <= 100 && redact.All(n => n is { Length: > 0 and <= 100 })), "traffic.capture.redact", "At most 100 names of 1 to 100 characters.");
         instance.Virtual = await VirtualRules.CheckAsync(db, instance, checks, cancellationToken);
+        TrafficLimitsInput.Check(instance.TrafficLimits, checks, "access.limits");
         await SourceAsync(db, instance.Source, checks, cancellationToken);
     }
 

@@ -1,3 +1,4 @@
+using McpCan.Gateway;
 using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Instances;
@@ -10,14 +11,15 @@ public sealed record InstanceView(
 {
     internal static InstanceView Of(Instance i, string publicAddress) => new(
         i.Id, i.Name, i.Slug, i.Mode, i.Environment, i.Source, RemoteView.Of(i.Remote), i.Virtual, i.Env.OrderBy(e => e.Key, StringComparer.Ordinal).ToDictionary(e => e.Key, e => new EnvInput(e.Value.Secret ? null : e.Value.Value, e.Value.Secret)),
-        i.Processes, i.Limits, i.MinimumIsolation, new AccessView(i.TokenRequired, i.QueryTokenAllowed), new TrafficView(i.Capture), AddressView.Of(i, publicAddress), i.Status, i.ToolCount,
+        i.Processes, i.Limits, i.MinimumIsolation, new AccessView(i.TokenRequired, i.QueryTokenAllowed, i.TrafficLimits), new TrafficView(i.Capture), AddressView.Of(i, publicAddress), i.Status, i.ToolCount,
         i.ServerInfo, i.ProtocolVersion, i.Revision, i.CreatedAt, i.UpdatedAt, i.CreatedBy);
 }
 
 /// <summary>Who may call an instance.</summary>
 /// <param name="TokenRequired">Whether clients must present a token.</param>
 /// <param name="QueryToken">Whether <c>?token=</c> is accepted from clients that cannot send headers.</param>
-public sealed record AccessView(bool TokenRequired, bool QueryToken);
+/// <param name="Limits">Limits on all of the instance's traffic; null for none.</param>
+public sealed record AccessView(bool TokenRequired, bool QueryToken, TrafficLimits? Limits);
 
 /// <summary>What is kept of an instance's traffic besides access records and counts.</summary>
 /// <param name="Capture">How payloads are kept; null for not at all.</param>

@@ -83,12 +83,16 @@ internal sealed class GatewayBed : IRouteSource, ITokenVerifier, IAccessLog, IAs
         (Routes[id], Routes[slug]) = (route, route);
     }
 
+    public void SetPolicy(AccessPolicy? policy, string token = Good) => SetToken(token, new(token.Replace("mct_", "t-", StringComparison.Ordinal), "token:" + token, TokenRefusal.None, policy));
+
     public void SetToken(string token, TokenVerdict verdict) => _tokens[token] = verdict;
 
     public GatewayRoute? Find(string slugOrId) => Routes.GetValueOrDefault(slugOrId);
 
     public TokenVerdict Verify(string token, string instanceId, IPAddress? client) =>
-        _tokens.GetValueOrDefault(token, TokenVerdict.Refused(TokenRefusal.Unknown));
+        _tokens.GetValueOrDefault(token, TokenVerdict.Refused(TokenRefusal.Unknown)) is var verdict && verdict.Policy?.OpenTo(client) == false
+            ? TokenVerdict.Refused(TokenRefusal.Address)
+            : verdict;
 
     void ITokenVerifier.Used(string tokenId, string? clientName, string? address) => Used.Enqueue($"{tokenId} {clientName} {address}");
 

@@ -70,6 +70,12 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<string>("Id")
                         .HasColumnType("text");
 
+                    b.Property<string>("Addresses")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text")
+                        .HasDefaultValueSql("'[]'");
+
                     b.Property<bool>("AllInstances")
                         .HasColumnType("boolean");
 
@@ -106,8 +112,20 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<string>("LastUsedClient")
                         .HasColumnType("text");
 
+                    b.Property<string>("Limits")
+                        .HasColumnType("text");
+
                     b.Property<string>("Name")
                         .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Prompts")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Resources")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Tools")
                         .HasColumnType("text");
 
                     b.HasKey("Id");
@@ -291,6 +309,9 @@ namespace McpCan.Server.Migrations.Postgres
 
                     b.Property<int?>("ToolCount")
                         .HasColumnType("integer");
+
+                    b.Property<string>("TrafficLimits")
+                        .HasColumnType("text");
 
                     b.Property<long>("UpdatedAt")
                         .HasColumnType("bigint");

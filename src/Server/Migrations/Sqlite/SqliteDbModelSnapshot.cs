@@ -65,6 +65,12 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<string>("Id")
                         .HasColumnType("TEXT");
 
+                    b.Property<string>("Addresses")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasDefaultValueSql("'[]'");
+
                     b.Property<bool>("AllInstances")
                         .HasColumnType("INTEGER");
 
@@ -101,8 +107,20 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<string>("LastUsedClient")
                         .HasColumnType("TEXT");
 
+                    b.Property<string>("Limits")
+                        .HasColumnType("TEXT");
+
                     b.Property<string>("Name")
                         .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Prompts")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Resources")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Tools")
                         .HasColumnType("TEXT");
 
                     b.HasKey("Id");
@@ -286,6 +304,9 @@ namespace McpCan.Server.Migrations.Sqlite
 
                     b.Property<int?>("ToolCount")
                         .HasColumnType("INTEGER");
+
+                    b.Property<string>("TrafficLimits")
+                        .HasColumnType("TEXT");
 
                     b.Property<long>("UpdatedAt")
                         .HasColumnType("INTEGER");

@@ -11,6 +11,37 @@ namespace McpCan.Server.Migrations.Sqlite
         protected override void Up(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.AddColumn<string>(
+                name: "Addresses",
+                table: "Tokens",
+                type: "TEXT",
+                nullable: false,
+                defaultValueSql: "'[]'");
+
+            migrationBuilder.AddColumn<string>(
+                name: "Limits",
+                table: "Tokens",
+                type: "TEXT",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
+                name: "Prompts",
+                table: "Tokens",
+                type: "TEXT",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
+                name: "Resources",
+                table: "Tokens",
+                type: "TEXT",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
+                name: "Tools",
+                table: "Tokens",
+                type: "TEXT",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
                 name: "Capture",
                 table: "Instances",
                 type: "TEXT",
@@ -18,6 +49,12 @@ namespace McpCan.Server.Migrations.Sqlite
 
             migrationBuilder.AddColumn<string>(
                 name: "Remote",
+                table: "Instances",
+                type: "TEXT",
+                nullable: true);
+
+            migrationBuilder.AddColumn<string>(
+                name: "TrafficLimits",
                 table: "Instances",
                 type: "TEXT",
                 nullable: true);
@@ -102,11 +139,35 @@ namespace McpCan.Server.Migrations.Sqlite
                 name: "Traffic");
 
             migrationBuilder.DropColumn(
+                name: "Addresses",
+                table: "Tokens");
+
+            migrationBuilder.DropColumn(
+                name: "Limits",
+                table: "Tokens");
+
+            migrationBuilder.DropColumn(
+                name: "Prompts",
+                table: "Tokens");
+
+            migrationBuilder.DropColumn(
+                name: "Resources",
+                table: "Tokens");
+
+            migrationBuilder.DropColumn(
+                name: "Tools",
+                table: "Tokens");
+
+            migrationBuilder.DropColumn(
                 name: "Capture",
                 table: "Instances");
 
             migrationBuilder.DropColumn(
                 name: "Remote",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "TrafficLimits",
                 table: "Instances");
 
             migrationBuilder.DropColumn(
