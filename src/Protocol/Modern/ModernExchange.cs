@@ -17,7 +17,8 @@ class ModernExchange : PendingCall
     enum Stage { Held, Streaming, Answered, Left }
 
     readonly Lock gate = new();
-    readonly TaskCompletionSource decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    // Whoever waits goes on at once on the thread that brought the answer; so it is never set with the gate held.
+    readonly TaskCompletionSource decided = new();
     readonly ModernContext context;
     readonly HttpContext http;
     readonly byte[] clientId;
@@ -150,8 +151,10 @@ class ModernExchange : PendingCall
         if (stage != Stage.Held) return;
         stage = Stage.Streaming;
         stream = new(gate, new(context.Options.ReplayBytes), -1, resumable: false, Blocks);
-        decided.TrySetResult();
+        DecideLater();
     }
+
+    void DecideLater() => ThreadPool.UnsafeQueueUserWorkItem(static decided => decided.TrySetResult(), decided, preferLocal: true);
 
     void WriteJson(Splice answer, int status)
     {
@@ -216,7 +219,7 @@ class ModernExchange : PendingCall
             context.Running.Remove(this);
             stream?.Clear();
         }
-        decided.TrySetResult();
+        DecideLater();
         if (Leaving is { } leaving) leaving();
         else if (Link is { } link && link.Forget(this)) _ = CancelAsync(link).AsTask();
     }
