@@ -108,12 +108,16 @@ internal sealed class GatewayHandler(
             // (6) forward
             ExchangeTrace.Continue(exchange);
             await forwarder.ForwardAsync(exchange, route, upstream);
-            if (exchange.Filter is { } filter) await filter.FinishAsync();
+        }
+        catch
+        {
+            exchange.Filter?.Discard();
+            throw;
         }
         finally
         {
             // (7) record
-            if (exchange.Filter is { } ended) await ended.CloseAsync();
+            if (exchange.Filter is { } filter) await filter.FinishAsync();
             traffic.Leave(exchange);
             if (!HttpMethods.IsOptions(context.Request.Method))
             {

@@ -19,7 +19,7 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
     private ArrayBufferWriter<byte>? _held;
     private int _scanned;
     private int _line;
-    private bool _begun, _stream, _off, _first = true;
+    private bool _begun, _stream, _off, _ended, _first = true;
 
     /// <summary>Whether an answer in JSON is a list, or may be; event streams are always judged.</summary>
     public bool Wanted { get; init; }
@@ -43,7 +43,7 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            if (_off || exchange.ClientGone) return false;
+            if (_ended || exchange.ClientGone) return false;
             inner.Writer.Write([.. "event: message\ndata: "u8, .. json.Span, .. "\n\n"u8]);
             return !(await inner.Writer.FlushAsync(cancellationToken)).IsCompleted;
         }
@@ -57,7 +57,7 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
         }
     }
 
-    /// <summary>The end of the answer: what is held is judged and sent.</summary>
+    /// <summary>The end of the answer: what is held is judged and sent, and nothing after it, since the connection may belong to another exchange then.</summary>
     public async Task FinishAsync()
     {
         await _writing.WaitAsync();
@@ -70,7 +70,6 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
                 _held = null;
                 await inner.Writer.FlushAsync(exchange.Context.RequestAborted);
             }
-            _off = true;
         }
         catch (OperationCanceledException)
         {
@@ -78,16 +77,10 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
         }
         finally
         {
+            Discard();
+            _ended = true;
             _writing.Release();
         }
-    }
-
-    /// <summary>Nothing is written any more: the connection may belong to another exchange.</summary>
-    public async Task CloseAsync()
-    {
-        await _writing.WaitAsync();
-        Discard();
-        _writing.Release();
     }
 
     public override Memory<byte> GetMemory(int sizeHint = 0) => _off ? inner.Writer.GetMemory(sizeHint) : Held.GetMemory(sizeHint);

@@ -67,6 +67,49 @@ public abstract class InstanceRunTests<TApp>(TApp app) : IClassFixture<TApp> whe
         await DeleteAsync(Id(made));
     }
 
+    [Fact]
+    public async Task TokenRulesAndLimits_HoldAtARealServer_AndChangeAtOnce()
+    {
+        var made = await CreateAsync(TinyServers.Echo);
+        var running = await BecomesAsync(Id(made), "Running");
+        var token = await (await app.Operator.PostAsJsonAsync("api/v1/tokens", new { name = "bound", instances = new[] { Id(made) }, tools = new[] { "e*" }, addresses = new[] { "127.0.0.0/8", "::1" } }, Cancel))
+            .Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        var client = new TinyClient(app, $"mcp-gateway/{running.GetProperty("slug").GetString()}/mcp", token.GetProperty("value").GetString()!);
+        await client.ConnectAsync();
+        Assert.Equal(["echo", "env", "exit"], await client.ToolsAsync());
+
+        await ChangeAsync(new { tools = new { deny = new[] { "exit" } } });
+        Assert.Equal(["echo", "env"], await client.ToolsAsync());
+        Assert.Equal("open", await client.CallAsync("echo", new { text = "open" }));
+        using (var refused = await client.SendAsync("tools/call", new { name = "exit" }))
+        {
+            Assert.Equal(HttpStatusCode.OK, refused.StatusCode);
+            Assert.Contains("\"code\":-32602,\"message\":\"Unknown tool: exit\"", await refused.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+        }
+        await ChangeAsync(new { addresses = new[] { "192.0.2.0/24" } });
+        Assert.Equal(HttpStatusCode.Forbidden, (await client.SendAsync("ping", new { })).StatusCode);
+        await ChangeAsync(new { addresses = (object?)null, tools = (object?)null, limits = new { requestsPerMinute = 1 } });
+        Assert.Equal(["echo", "env", "exit"], await client.ToolsAsync());
+        using (var limited = await client.SendAsync("ping", new { }))
+        {
+            Assert.Equal(HttpStatusCode.TooManyRequests, limited.StatusCode);
+            Assert.NotNull(limited.Headers.RetryAfter);
+        }
+        await ChangeAsync(new { limits = (object?)null });
+        Assert.Equal(HttpStatusCode.OK, (await client.SendAsync("ping", new { })).StatusCode);
+
+        var wrong = await app.Operator.PatchAsJsonAsync($"api/v1/instances/{Id(made)}", new { access = new { limits = new { sessions = 0 } } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
+        Assert.True(wrong.GetProperty("errors").TryGetProperty("access.limits.sessions", out _), wrong.GetRawText());
+        await app.Operator.PatchAsJsonAsync($"api/v1/instances/{Id(made)}", new { access = new { limits = new { requestsPerMinute = 1, sessions = 5 } } }, Cancel);
+        Assert.Equal("""{"requestsPerMinute":1,"concurrentCalls":null,"sessions":5}""", (await GetAsync(Id(made))).GetProperty("access").GetProperty("limits").GetRawText());
+        Assert.Equal(HttpStatusCode.OK, (await client.SendAsync("ping", new { })).StatusCode); // the same run: limits need no restart
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await client.SendAsync("ping", new { })).StatusCode);
+        await DeleteAsync(Id(made));
+
+        async Task ChangeAsync(object patch) =>
+            Assert.Equal(HttpStatusCode.OK, (await app.Operator.PatchAsJsonAsync($"api/v1/tokens/{token.GetProperty("id").GetString()}", patch, Cancel)).StatusCode);
+    }
+
     [Theory]
     [InlineData(nameof(TinyServers.Banner))]
     [InlineData(nameof(TinyServers.Slow))]
@@ -256,6 +299,15 @@ public abstract class InstanceRunTests<TApp>(TApp app) : IClassFixture<TApp> whe
             using var answer = await SendAsync("initialize", new { protocolVersion = "2025-06-18", capabilities = new { }, clientInfo = new { name = "tiny-client", version = "1" } });
             Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
             _session = answer.Headers.GetValues("Mcp-Session-Id").Single();
+        }
+
+        public async Task<List<string?>> ToolsAsync()
+        {
+            using var answer = await SendAsync("tools/list", new { });
+            var text = await answer.Content.ReadAsStringAsync(Cancel);
+            Assert.True(answer.IsSuccessStatusCode, text);
+            var json = text.StartsWith('{') ? text : text.Split('\n').Last(l => l.StartsWith("data:", StringComparison.Ordinal))[5..];
+            return [.. JsonSerializer.Deserialize<JsonElement>(json).GetProperty("result").GetProperty("tools").EnumerateArray().Select(t => t.GetProperty("name").GetString())];
         }
 
         public void Reconnect(TestApp restarted) => _http = restarted.NewClient(token);
