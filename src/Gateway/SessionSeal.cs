@@ -12,6 +12,8 @@ namespace McpCan.Gateway;
 internal sealed record SessionTicket(
     GatewayEndpoint Endpoint, string InstanceId, long Generation, string UpstreamSession, string Principal, DateTimeOffset IssuedAt)
 {
+    /// <summary>The gateway process that holds the session, where it is one that a gateway converts (<see cref="SessionSeal.Replica"/>); null for sessions that every process can go on with.</summary>
+    public string? Replica { get; init; }
     public string? ClientName { get; set; }
     public string? ClientVersion { get; set; }
 
@@ -28,7 +30,7 @@ internal sealed record SessionTicket(
 /// </summary>
 internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<GatewayOptions> options)
 {
-    private const byte Version = 1;
+    private const byte Version = 1, HasReplica = 0x80;
     private const int LongestSealed = 2048;
     // Names of clients get the room that is left: with it the sealed id stays below 256 characters, a limit that some clients have.
     private const int RoomInside = 95;
@@ -40,13 +42,17 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
     private ConcurrentDictionary<string, SessionTicket> _old = new(StringComparer.Ordinal);
     private int _count;
 
+    /// <summary>Names this process, for sessions that live in it and end with it.</summary>
+    public string Replica { get; } = RandomNumberGenerator.GetHexString(8, lowercase: true);
+
     public string Seal(SessionTicket ticket)
     {
         using var bytes = new MemoryStream(192);
         using (var writer = new BinaryWriter(bytes, Encoding.UTF8, leaveOpen: true))
         {
             writer.Write(Version);
-            writer.Write((byte)ticket.Endpoint);
+            writer.Write((byte)((byte)ticket.Endpoint | (ticket.Replica is null ? 0 : HasReplica)));
+            if (ticket.Replica is { } replica) writer.Write(replica);
             writer.Write(ticket.InstanceId);
             writer.Write7BitEncodedInt64(ticket.Generation);
             WriteSession(writer, ticket.UpstreamSession);
@@ -63,8 +69,10 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
         return sealedId;
     }
 
-    /// <summary>The ticket inside, or null when we did not seal it.</summary>
-    public SessionTicket? Open(string sealedId)
+    /// <summary>The ticket inside, or null when we did not seal it, or when the session lives in another process.</summary>
+    public SessionTicket? Open(string sealedId) => Known(sealedId) is { } ticket && (ticket.Replica is null || ticket.Replica == Replica) ? ticket : null;
+
+    private SessionTicket? Known(string sealedId)
     {
         if (_young.TryGetValue(sealedId, out var ticket)) return ticket;
         if (!_old.TryGetValue(sealedId, out ticket)) ticket = Unseal(sealedId);
@@ -79,11 +87,14 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
         {
             using var reader = new BinaryReader(new MemoryStream(_protector.Unprotect(Base64Url.DecodeFromChars(sealedId))), Encoding.UTF8);
             if (reader.ReadByte() != Version) return null;
-            return new((GatewayEndpoint)reader.ReadByte(), reader.ReadString(), reader.Read7BitEncodedInt64(), ReadSession(reader), reader.ReadString(),
+            var kind = reader.ReadByte();
+            var replica = (kind & HasReplica) == 0 ? null : reader.ReadString();
+            return new((GatewayEndpoint)(kind & ~HasReplica), reader.ReadString(), reader.Read7BitEncodedInt64(), ReadSession(reader), reader.ReadString(),
                 DateTimeOffset.FromUnixTimeSeconds(reader.Read7BitEncodedInt64()))
             {
-                ClientVersion = Known(reader.ReadString()),
-                ClientName = Known(reader.ReadString()),
+                Replica = replica,
+                ClientVersion = Text(reader.ReadString()),
+                ClientName = Text(reader.ReadString()),
             };
         }
         catch (CryptographicException)
@@ -130,5 +141,5 @@ internal sealed class SessionSeal(IDataProtectionProvider protection, IOptions<G
         return text.Length > 0 && char.IsHighSurrogate(text[^1]) ? text[..^1] : text;
     }
 
-    private static string? Known(string text) => text.Length == 0 ? null : text;
+    private static string? Text(string text) => text.Length == 0 ? null : text;
 }

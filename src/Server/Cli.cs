@@ -51,7 +51,7 @@ internal static class Cli
     {
         await using var app = ServerApp.Build(settings);
         var options = app.Services.GetRequiredService<McpCanOptions>();
-        app.Services.GetRequiredService<DataFolder>().Lock();
+        app.Services.GetRequiredService<DataFolder>().Lock(shared: options.UsesPostgres);
         CheckPort(options);
         await app.Services.GetRequiredService<DatabaseStart>().PrepareAsync(CancellationToken.None);
         try

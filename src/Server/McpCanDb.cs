@@ -17,6 +17,7 @@ namespace McpCan.Server;
 public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<User>(options), IDataProtectionKeyContext
 {
     public DbSet<Setting> Settings => Set<Setting>();
+    public DbSet<Lease> Leases => Set<Lease>();
     public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
     public DbSet<Token> Tokens => Set<Token>();
     public DbSet<Package> Packages => Set<Package>();
@@ -32,6 +33,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     {
         base.OnModelCreating(builder);
         builder.Entity<Setting>().HasKey(s => s.Key);
+        builder.Entity<Lease>().HasKey(l => l.Name);
         builder.Entity<ApiKey>().HasIndex(k => k.Hash).IsUnique();
         builder.Entity<Token>(t =>
         {
@@ -65,6 +67,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.Property(x => x.TrafficLimits).AsJson();
             i.Property(x => x.Capture).AsJson();
             i.Property(x => x.Status).AsJson();
+            i.Property(x => x.Place).AsJson();
             i.Property(x => x.Revision).IsConcurrencyToken();
         });
         builder.Entity<InstanceEvent>().HasIndex(e => new { e.InstanceId, e.Id });

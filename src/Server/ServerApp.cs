@@ -21,24 +21,30 @@ internal static class ServerApp
 
         var options = builder.AddHosting(commandLine);
         builder.AddAccess(options);
-        builder.Services.AddRuntimes();
-        builder.AddRuntimeNotes();
-        builder.AddPackages();
-        builder.AddInstances();
-        builder.AddTraffic();
-        builder.Services.AddMcpGateway(o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins));
-        builder.AddWeb();
+        builder.AddRoutes();
+        if (options.HasConsole)
+        {
+            builder.Services.AddRuntimes();
+            builder.AddRuntimeNotes();
+            builder.AddPackages();
+            builder.AddInstances();
+        }
+        builder.AddTraffic(options);
+        if (options.HasGateway) builder.Services.AddMcpGateway(o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins));
+        if (options.HasConsole) builder.AddWeb();
 
         last?.Invoke(builder);
         var app = builder.Build();
 
         app.UseHosting();
-        app.UseWeb();
+        if (options.HasConsole) app.UseWeb();
         app.UseAccess();
 
         // The gateway's calls skip cookies, forms and rights of the console: it has tokens of its own.
-        app.MapMcpGateway().ShortCircuit();
+        if (options.HasGateway) app.MapMcpGateway().ShortCircuit();
+        else app.MapNoGateway().ShortCircuit();
         app.MapHosting();
+        if (!options.HasConsole) return app;
         app.MapAccess();
         app.MapPackages();
         app.MapInstances();

@@ -29,7 +29,11 @@ public abstract class TestApp : IAsyncLifetime
     private Dictionary<string, HttpClient> _byRole = [];
 
     /// <summary>Data folder.</summary>
-    public string Data { get; } = Directory.CreateTempSubdirectory("mcpcan-test-").FullName;
+    public string Data { get => field ??= Directory.CreateTempSubdirectory("mcpcan-test-").FullName; protected init; }
+    /// <summary>Whether the end removes the data folder.</summary>
+    protected bool OwnsData { get; init; } = true;
+    /// <summary>The database setting.</summary>
+    public string Database => _database ?? throw new InvalidOperationException("The server was not started yet.");
     /// <summary>The server's clock.</summary>
     public TestClock Clock { get; } = new();
     /// <summary>The server's log.</summary>
@@ -117,7 +121,7 @@ public abstract class TestApp : IAsyncLifetime
     {
         await StopAsync();
         GC.SuppressFinalize(this);
-        Directory.Delete(Data, recursive: true);
+        if (OwnsData) Directory.Delete(Data, recursive: true);
     }
 
     private async Task StartAsync()
@@ -131,7 +135,7 @@ public abstract class TestApp : IAsyncLifetime
             builder.Services.Replace(ServiceDescriptor.Singleton(new BannerOutput(_banner)));
             Configure(builder);
         });
-        _app.Services.GetRequiredService<DataFolder>().Lock();
+        _app.Services.GetRequiredService<DataFolder>().Lock(shared: _database != "sqlite");
         _app.MapGet("/test/form", (IAntiforgery antiforgery, HttpContext context) =>
         {
             var tokens = antiforgery.GetAndStoreTokens(context);
@@ -142,12 +146,13 @@ public abstract class TestApp : IAsyncLifetime
         foreach (var role in Roles.All) _byRole[role] = await NewClientAsync(role);
     }
 
-    private async Task StopAsync()
+    /// <summary>Stops the server; <see cref="RestartAsync"/> starts it again.</summary>
+    public async Task StopAsync()
     {
         foreach (var client in _clients) client.Dispose();
         _clients.Clear();
         if (_app is null) return;
-        Services.GetRequiredService<McpCan.Server.Instances.WorkloadShutdown>().EndWorkloads = EndWorkloads;
+        if (Services.GetService<McpCan.Server.Instances.WorkloadShutdown>() is { } shutdown) shutdown.EndWorkloads = EndWorkloads;
         await _app.StopAsync();
         await _app.DisposeAsync();
         _app = null;
@@ -167,4 +172,19 @@ public class SqliteApp : TestApp
 public class PostgresApp : TestApp
 {
     protected override Task<string> NewDatabaseAsync() => PostgresServer.NewDatabaseAsync();
+}
+
+/// <summary>A further process on the database of a first one, with the same data folder unless <paramref name="ownFolder"/>.</summary>
+public sealed class ReplicaApp : TestApp
+{
+    private readonly string _shared;
+
+    public ReplicaApp(TestApp first, string role = "all", bool ownFolder = false)
+    {
+        _shared = first.Database;
+        if (!ownFolder) (Data, OwnsData) = (first.Data, false);
+        Settings[nameof(McpCanOptions.Role)] = role;
+    }
+
+    protected override Task<string> NewDatabaseAsync() => Task.FromResult(_shared);
 }

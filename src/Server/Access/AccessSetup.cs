@@ -64,6 +64,7 @@ internal static class AccessSetup
         services.AddSingleton<UserSessions>();
         services.AddScoped<UserAccounts>();
         services.AddScoped<SignIn>();
+        if (!options.HasConsole) return;
         services.AddSingleton<SetupCode>();
         services.AddHostedService(s => s.GetRequiredService<SetupCode>());
         services.AddSingleton(new StartNote("Set-up", (s, cancellationToken) =>

@@ -41,7 +41,7 @@ public sealed record TokenPatch
 }
 
 /// <summary>Makes, lists, changes and deletes gateway tokens. Every change acts at the gateway before the call returns.</summary>
-public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVerifier verifier, TimeProvider time)
+public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVerifier verifier, News news, TimeProvider time)
 {
     /// <summary>Start of every token.</summary>
     public const string Prefix = "mct_";
@@ -150,6 +150,7 @@ public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVer
     {
         await TokenVerifier.MarkChangedAsync(db, cancellationToken);
         await db.SaveChangesAsync(cancellationToken);
+        news.Tell(TokenVerifier.Topic);
         await verifier.LoadAsync(CancellationToken.None);
     }
 

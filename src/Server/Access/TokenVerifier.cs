@@ -13,6 +13,8 @@ namespace McpCan.Server.Access;
 /// <summary>All tokens in memory, as one immutable table that is swapped whole. Only hashes are kept.</summary>
 public sealed class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimeProvider time) : ITokenVerifier, IDisposable
 {
+    /// <summary>Tells other processes that a token changed.</summary>
+    internal const string Topic = "tokens";
     private const string VersionKey = "tokens-version";
     private const int LongestToken = 512;
     private readonly SemaphoreSlim _loading = new(1, 1);

@@ -1,16 +1,19 @@
 using System.Data.Common;
+using McpCan.Server.Hosting;
 using Microsoft.EntityFrameworkCore;
 
 namespace McpCan.Server.Access;
 
 /// <summary>Loads the tokens before the server listens, follows changes of other processes, and stores last uses in batches.</summary>
-internal sealed partial class TokenVerifierLoop(TokenVerifier verifier, TimeProvider time, ILogger<TokenVerifierLoop> logger) : BackgroundService
+internal sealed partial class TokenVerifierLoop(TokenVerifier verifier, News news, TimeProvider time, ILogger<TokenVerifierLoop> logger) : BackgroundService
 {
-    private const int RoundsPerFlush = 5;
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1), FlushEvery = TimeSpan.FromSeconds(5);
+    private readonly Bell _told = new();
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await verifier.LoadAsync(cancellationToken);
+        news.On(TokenVerifier.Topic, _ => _told.Ring());
         await base.StartAsync(cancellationToken);
     }
 
@@ -22,18 +25,27 @@ internal sealed partial class TokenVerifierLoop(TokenVerifier verifier, TimeProv
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), time);
+        var flushed = time.GetTimestamp();
         try
         {
-            for (var round = 1; await timer.WaitForNextTickAsync(stoppingToken); round++)
+            while (true)
             {
+                await _told.WaitAsync(Every, stoppingToken);
                 await TryAsync(verifier.RefreshAsync, stoppingToken);
-                if (round % RoundsPerFlush == 0) await TryAsync(verifier.FlushUsesAsync, stoppingToken);
+                if (time.GetElapsedTime(flushed) < FlushEvery) continue;
+                await TryAsync(verifier.FlushUsesAsync, stoppingToken);
+                flushed = time.GetTimestamp();
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
         }
+    }
+
+    public override void Dispose()
+    {
+        _told.Dispose();
+        base.Dispose();
     }
 
     private async Task TryAsync(Func<CancellationToken, Task> work, CancellationToken cancellationToken)

@@ -37,19 +37,23 @@ public sealed class DataFolder : IDisposable
     /// <summary>For files on their way to another place of this folder.</summary>
     public string Temporary { get; }
 
+    /// <summary>Names the folder itself: processes that have the same one see the same workloads.</summary>
+    public string NodeId => field ??= ReadNodeId();
+
     /// <summary>Keeps a second server out until this one ends, however it ends.</summary>
-    public void Lock()
+    /// <param name="shared">Servers that share a PostgreSQL database may share the folder as well, but not with one on SQLite.</param>
+    public void Lock(bool shared = false)
     {
-        _lock = TryLock("server.lock")
-            ?? throw new StartException($"Another MCPCAN server uses the data folder {Root}. Stop it first, or choose another folder with --data or MCPCAN_DATA.");
+        _lock = TryLock("server.lock", shared)
+            ?? throw new StartException($"Another MCPCAN server uses the data folder {Root}. Stop it first, or choose another folder with --data or MCPCAN_DATA.{(shared ? "" : " Several servers on one folder need PostgreSQL.")}");
     }
 
     /// <summary>Takes a lock of its own file, or null while somebody else holds it. The system frees it when the holder dies.</summary>
-    internal FileStream? TryLock(string name)
+    internal FileStream? TryLock(string name, bool shared = false)
     {
         try
         {
-            return new FileStream(Path.Combine(Root, name), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            return new FileStream(Path.Combine(Root, name), FileMode.OpenOrCreate, FileAccess.ReadWrite, shared ? FileShare.ReadWrite : FileShare.None);
         }
         catch (IOException)
         {
@@ -63,6 +67,25 @@ public sealed class DataFolder : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _lock?.Dispose();
+
+    private string ReadNodeId()
+    {
+        var file = Path.Combine(Root, "node-id");
+        var made = $"{file}.{Guid.NewGuid():N}";
+        if (!File.Exists(file))
+        {
+            File.WriteAllText(made, Ids.New("n"));
+            try
+            {
+                File.Move(made, file); // whole or not at all, and never over that of another process
+            }
+            catch (IOException) when (File.Exists(file))
+            {
+                File.Delete(made);
+            }
+        }
+        return File.ReadAllText(file).Trim();
+    }
 
     private static string Make(string path)
     {

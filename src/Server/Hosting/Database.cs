@@ -26,6 +26,7 @@ internal static class Database
         services.AddHostedService(s => s.GetRequiredService<DatabaseStart>());
         services.AddDataProtection().SetApplicationName("MCPCAN").PersistKeysToDbContext<McpCanDb>();
         services.AddSingleton<SecretProtector>();
+        services.AddHostedService<SharedKeys>();
     }
 
     public static void UseSqlite(DbContextOptionsBuilder builder, string file) => builder

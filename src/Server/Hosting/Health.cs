@@ -8,8 +8,9 @@ namespace McpCan.Server.Hosting;
 /// <summary><c>/healthz</c>: the process answers. <c>/readyz</c>: it can serve (database, and checks of other features tagged <c>ready</c>).</summary>
 internal static class Health
 {
-    public static void AddHealth(this IServiceCollection services) =>
-        services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: ["ready"], timeout: TimeSpan.FromSeconds(5));
+    /// <summary>A gateway goes on without the database, with the routes and tokens that it knows: that must not take all of them out of service at once.</summary>
+    public static void AddHealth(this IServiceCollection services, McpCanOptions options) => services.AddHealthChecks().AddCheck<DatabaseCheck>(
+        "database", options.HasConsole ? HealthStatus.Unhealthy : HealthStatus.Degraded, tags: ["ready"], timeout: TimeSpan.FromSeconds(5));
 
     public static void MapHealth(this IEndpointRouteBuilder routes)
     {
@@ -19,9 +20,11 @@ internal static class Health
 
     private static Task WriteAsync(HttpContext context, HealthReport report) => context.Response.WriteAsJsonAsync(new
     {
-        status = report.Status == HealthStatus.Healthy ? "ok" : "unavailable",
-        checks = report.Entries.ToDictionary(e => e.Key, e => e.Value.Status == HealthStatus.Healthy ? "ok" : "unavailable"),
+        status = Word(report.Status == HealthStatus.Degraded ? HealthStatus.Healthy : report.Status),
+        checks = report.Entries.ToDictionary(e => e.Key, e => Word(e.Value.Status)),
     });
+
+    private static string Word(HealthStatus status) => status == HealthStatus.Healthy ? "ok" : "unavailable";
 
     private sealed class DatabaseCheck(IDbContextFactory<McpCanDb> databases) : IHealthCheck
     {
@@ -33,9 +36,9 @@ internal static class Health
                 await db.Settings.AnyAsync(cancellationToken);
                 return HealthCheckResult.Healthy();
             }
-            catch (DbException)
+            catch (Exception e) when (e is DbException or InvalidOperationException)
             {
-                return HealthCheckResult.Unhealthy();
+                return new(context.Registration.FailureStatus);
             }
         }
     }

@@ -22,12 +22,15 @@ internal static class HostingSetup
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<PublicAddress>();
         services.AddDatabase(options, folder);
+        services.AddSingleton<News>();
+        services.AddHostedService(s => s.GetRequiredService<News>());
+        services.AddSingleton<LeaderLease>();
 
         services.ConfigureHttpJsonOptions(o => ApiJson.Apply(o.SerializerOptions));
         services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         services.AddExceptionHandler<Problems>();
         services.AddProblemDetails();
-        services.AddHealth();
+        services.AddHealth(options);
         services.AddApiDescription();
         services.AddOutputCache(o => o.AddBasePolicy(p => p.Expire(TimeSpan.FromMinutes(10)).NoCache()));
         services.AddTelemetry(builder.Configuration);
@@ -58,8 +61,12 @@ internal static class HostingSetup
     {
         app.MapHealth();
         app.MapPrometheusScrapingEndpoint("/metrics").RequireAuthorization();
-        app.MapApiDescription();
+        if (app.Services.GetRequiredService<McpCanOptions>().HasConsole) app.MapApiDescription();
     }
+
+    /// <summary>For a process that serves people and scripts only.</summary>
+    public static IEndpointConventionBuilder MapNoGateway(this IEndpointRouteBuilder routes) => routes.Map("/mcp-gateway/{**path}", context => Problems.WriteAsync(context, new ProblemException(
+        404, "no-gateway", "This process serves no MCP clients (MCPCAN_ROLE=console). Use the address of a gateway."))).AllowAnonymous().ExcludeFromDescription();
 
     private static void AddLogging(this WebApplicationBuilder builder)
     {

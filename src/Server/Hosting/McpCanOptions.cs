@@ -3,6 +3,8 @@ namespace McpCan.Server.Hosting;
 /// <summary>Platform settings: <c>appsettings.json</c> section <c>MCPCAN</c>, environment variables <c>MCPCAN_*</c>, command line.</summary>
 public sealed class McpCanOptions
 {
+    /// <summary>What this process does: <c>all</c>, <c>console</c> (console, API, looks after servers) or <c>gateway</c> (MCP traffic only, any number of them).</summary>
+    public string Role { get; set; } = "all";
     /// <summary>Address to listen on: an IP address, <c>localhost</c>, or <c>*</c> for all.</summary>
     public string Host { get; set; } = "127.0.0.1";
     /// <summary>Port to listen on; 0 lets the system choose.</summary>
@@ -42,6 +44,10 @@ public sealed class McpCanOptions
     /// <summary>Sign-in attempts that one network address may make per minute.</summary>
     public int LoginsPerMinute { get; set; } = 20;
 
+    /// <summary>Whether this process serves people and scripts, and may look after servers.</summary>
+    public bool HasConsole => Role != "gateway";
+    /// <summary>Whether this process serves MCP clients.</summary>
+    public bool HasGateway => Role != "console";
     /// <summary>Whether the database is PostgreSQL.</summary>
     public bool UsesPostgres => !Database.Equals("sqlite", StringComparison.OrdinalIgnoreCase);
 }

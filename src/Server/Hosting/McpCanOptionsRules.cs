@@ -6,6 +6,7 @@ namespace McpCan.Server.Hosting;
 /// <summary>What values the settings may have.</summary>
 internal static class McpCanOptionsRules
 {
+    private static readonly string[] Roles = ["all", "console", "gateway"];
     private static readonly string[] Isolations = ["sandbox", "landlock", "none"];
 
     public static void Check(McpCanOptions o, List<string> errors)
@@ -15,6 +16,8 @@ internal static class McpCanOptionsRules
             if (!holds) errors.Add($"{Configuration.Name(property)} must be {mustBe}.");
         }
 
+        Rule(Roles.Contains(o.Role, StringComparer.Ordinal), nameof(o.Role), "'all', 'console' or 'gateway'");
+        Rule(o.Role == "all" || o.UsesPostgres, nameof(o.Role), $"'all' on SQLite, which serves one process; set {Configuration.Name(nameof(o.Database))} to a PostgreSQL connection string for several");
         Rule(o.Port is >= 0 and <= 65535, nameof(o.Port), "between 0 and 65535");
         Rule(o.Host is "localhost" or "*" || IPAddress.TryParse(o.Host, out _), nameof(o.Host), "an IP address, 'localhost' or '*'");
         Rule(o.Data.Length > 0 && !o.Data.Contains('\0'), nameof(o.Data), "a folder");

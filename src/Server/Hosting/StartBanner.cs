@@ -13,7 +13,8 @@ internal sealed partial class StartBanner(
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
         var text = new StringBuilder().AppendLine().AppendLine(CultureInfo.InvariantCulture, $"MCPCAN {Version.Text} is running.");
-        Line(text, "Console", Address(server, options) + "/");
+        if (options.Role != "all") Line(text, "Role", options.Role);
+        Line(text, options.HasConsole ? "Console" : "Gateway", Address(server, options) + (options.HasConsole ? "/" : "/mcp-gateway/"));
         Line(text, "Data", folder.Root);
         Line(text, "Database", DatabaseName());
         foreach (var note in services.GetServices<StartNote>()) await AddAsync(text, note, cancellationToken);

@@ -49,6 +49,12 @@ public sealed class Instance
     public long Generation { get; set; } = 1;
     /// <summary>State last observed.</summary>
     public InstanceStatus Status { get; set; } = new();
+    /// <summary>Where its workload is, for gateways in other processes; null while nothing answers.</summary>
+    public WorkloadPlace? Place { get; set; }
+    /// <summary>Rises with every observation that is stored, so that other processes see that there is something new.</summary>
+    public long Observed { get; set; }
+    /// <summary>Term of the leader that observed last; one of an earlier term is not believed.</summary>
+    public long Term { get; set; }
     /// <summary>Tools seen at the last probe.</summary>
     public int? ToolCount { get; set; }
     /// <summary>Server's name and version as it said at initialize.</summary>
@@ -91,6 +97,12 @@ public sealed record CaptureSettings(int MaxBytes = 16_384, IReadOnlyList<string
 /// <param name="Value">The plain value, or the protected one.</param>
 /// <param name="Secret">Whether it is protected and never shown again.</param>
 public sealed record EnvValue(string Value, bool Secret = false);
+
+/// <summary>Where a workload is.</summary>
+/// <param name="Address"><c>unix:/path</c> (for processes on the same machine) or <c>http://host:port</c>.</param>
+/// <param name="Run">Number of the run; sealed in session ids.</param>
+/// <param name="Generation">The generation of settings that it runs with.</param>
+public sealed record WorkloadPlace(string Address, long Run, long Generation);
 
 /// <summary>The one status word, its reason, and since when.</summary>
 public sealed record InstanceStatus

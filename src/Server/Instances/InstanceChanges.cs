@@ -4,10 +4,16 @@ using Microsoft.EntityFrameworkCore;
 namespace McpCan.Server.Instances;
 
 /// <summary>Stores changes with their event, then tells all who must know: gateway, reconciler, open pages.</summary>
-internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, InstanceRoutes routes, InstanceFeed feed, TimeProvider time)
+internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, InstanceRoutes routes, InstanceFeed feed, News news, TimeProvider time)
 {
     /// <summary>Events kept per instance.</summary>
     public const int EventsKept = 500;
+
+    /// <summary>Tells other processes which instance changed.</summary>
+    public const string Topic = "instance";
+
+    /// <summary>Term of our leadership. Set by the reconciler.</summary>
+    public long Term { get; set; }
 
     /// <summary>Told about each change of what an instance should be. Set by the reconciler.</summary>
     public Action<string> Wanted { get; set; } = _ => { };
@@ -22,7 +28,7 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
         await db.SaveChangesAsync(cancellationToken);
         routes.Set(instance);
         Wanted(instance.Id);
-        feed.Publish(instance.Id);
+        Publish(instance.Id);
     }
 
     /// <summary>
@@ -31,13 +37,17 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
     /// </summary>
     public async Task<bool> ObserveAsync(Instance instance, CancellationToken cancellationToken)
     {
+        var term = Term;
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
-        var stored = await db.Instances.Where(i => i.Id == instance.Id && i.Revision == instance.Revision).ExecuteUpdateAsync(set => set
+        var stored = await db.Instances.Where(i => i.Id == instance.Id && i.Revision == instance.Revision && i.Term <= term).ExecuteUpdateAsync(set => set
             .SetProperty(i => i.Status, instance.Status)
+            .SetProperty(i => i.Place, instance.Place)
+            .SetProperty(i => i.Observed, i => i.Observed + 1)
+            .SetProperty(i => i.Term, term)
             .SetProperty(i => i.ToolCount, instance.ToolCount)
             .SetProperty(i => i.ServerInfo, instance.ServerInfo)
             .SetProperty(i => i.ProtocolVersion, instance.ProtocolVersion), cancellationToken);
-        if (stored > 0) feed.Publish(instance.Id);
+        if (stored > 0) Publish(instance.Id);
         return stored > 0;
     }
 
@@ -49,7 +59,7 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
         db.InstanceEvents.Add(note);
         await db.SaveChangesAsync(cancellationToken);
         if (note.Id % 16 == 0) await TrimAsync(db, instanceId, cancellationToken);
-        feed.Publish(instanceId);
+        Publish(instanceId);
     }
 
     /// <summary>Removes the last of a deleted instance.</summary>
@@ -59,7 +69,13 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
         await db.InstanceEvents.Where(e => e.InstanceId == instanceId).ExecuteDeleteAsync(cancellationToken);
         await db.Instances.Where(i => i.Id == instanceId).ExecuteDeleteAsync(cancellationToken);
         routes.Remove(instanceId);
+        Publish(instanceId);
+    }
+
+    private void Publish(string instanceId)
+    {
         feed.Publish(instanceId);
+        news.Tell(Topic, instanceId);
     }
 
     private static async Task TrimAsync(McpCanDb db, string instanceId, CancellationToken cancellationToken)

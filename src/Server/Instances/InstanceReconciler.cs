@@ -1,28 +1,39 @@
 using System.Collections.Concurrent;
+using System.Data.Common;
 using McpCan.Gateway;
 using McpCan.Server.Environments;
+using McpCan.Server.Hosting;
 using McpCan.Server.Runtimes;
 using Microsoft.EntityFrameworkCore;
 
 namespace McpCan.Server.Instances;
 
 /// <summary>
-/// Makes what is so into what should be so: one <see cref="InstanceWorker"/> per instance. Only it changes workloads.
+/// Makes what is so into what should be so: one <see cref="InstanceWorker"/> per instance. Only it changes workloads, and only while its process leads.
 /// Before the server listens it adopts the workloads that outlived the last run of the platform.
 /// </summary>
-internal sealed partial class InstanceReconciler(WorkerServices services, WorkloadShutdown shutdown, IHostApplicationLifetime lifetime, ILogger<InstanceReconciler> logger) : BackgroundService
+internal sealed partial class InstanceReconciler(
+    WorkerServices services, LeaderLease lease, InstanceSync sync, News news, DataFolder folder, WorkloadShutdown shutdown, IHostApplicationLifetime lifetime, ILogger<InstanceReconciler> logger) : BackgroundService
 {
+    private const string ProbeTopic = "probe";
     private readonly ConcurrentDictionary<string, InstanceWorker> _workers = new();
     private readonly ConcurrentDictionary<string, Task> _running = new();
     private readonly List<(IRuntime Runtime, string Id)> _leftOvers = [];
-    private CancellationToken _stopping;
+    private LeaderLease.Leadership? _leadership;
+    private CancellationToken _stopping = new(canceled: true);
+    private string? _clearedFor;
     private Task _ended = Task.CompletedTask;
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        await AdoptAsync(cancellationToken);
-        services.Changes.Wanted = Nudge;
-        services.Changes.ProbeDue = id => _workers.GetValueOrDefault(id)?.ProbeSoon();
+        if (await lease.TryTakeAsync(cancellationToken) is { } leadership) await LeadAsync(leadership, cancellationToken);
+        services.Changes.Wanted = sync.Wanted = Nudge;
+        services.Changes.ProbeDue = id =>
+        {
+            Probe(id);
+            news.Tell(ProbeTopic, id);
+        };
+        news.On(ProbeTopic, Probe);
         await base.StartAsync(cancellationToken);
     }
 
@@ -40,26 +51,96 @@ internal sealed partial class InstanceReconciler(WorkerServices services, Worklo
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        _stopping = stoppingToken;
         // At once when the stop begins: what comes before us in the stop may wait for its clients.
-        using var registration = lifetime.ApplicationStopping.Register(() => _ended = EndAsync());
-        foreach (var (runtime, id) in _leftOvers) await SweepAsync(runtime, id, stoppingToken);
-        foreach (var id in _workers.Keys) Run(id);
-        await Task.Delay(Timeout.Infinite, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await Task.WhenAll(_running.Values);
-        await _ended;
+        using var registration = lifetime.ApplicationStopping.Register(() => _ended = _leadership is null ? Task.CompletedTask : EndAsync());
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                if (_leadership is null) await LeadAsync(await lease.TakeAsync(() => StandByAsync(stoppingToken), stoppingToken), stoppingToken);
+                await WorkAsync(_leadership!, stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+            }
+            catch (Exception e) when (e is DbException or IOException or InvalidOperationException)
+            {
+                LogNotLed(e);
+                await Task.Delay(TimeSpan.FromSeconds(1), services.Time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            await ResignAsync(stoppingToken.IsCancellationRequested);
+        }
     }
+
+    private async Task LeadAsync(LeaderLease.Leadership leadership, CancellationToken cancellationToken)
+    {
+        (_leadership, services.Changes.Term, _clearedFor) = (leadership, leadership.Term, null);
+        await sync.LeadAsync(true);
+        await AdoptAsync(cancellationToken);
+    }
+
+    /// <summary>Looks after the instances until the process stops or another one leads.</summary>
+    private async Task WorkAsync(LeaderLease.Leadership leadership, CancellationToken stoppingToken)
+    {
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, leadership.Lost);
+        _stopping = both.Token;
+        try
+        {
+            foreach (var (runtime, id) in _leftOvers) await SweepAsync(runtime, id, both.Token);
+            // Also those that came after the adoption.
+            foreach (var id in await InstancesAsync(both.Token)) Nudge(id);
+            await Task.Delay(Timeout.Infinite, both.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        finally
+        {
+            await both.CancelAsync();
+            await Task.WhenAll(_running.Values);
+            _stopping = new(canceled: true);
+        }
+    }
+
+    private async Task ResignAsync(bool stopping)
+    {
+        if (_leadership is not { } leadership) return;
+        if (stopping) await _ended;
+        leadership.LeavesNothing = stopping && shutdown.EndWorkloads;
+        await leadership.DisposeAsync();
+        _leadership = null;
+        _leftOvers.Clear();
+        foreach (var id in _workers.Keys)
+        {
+            if (_workers.TryRemove(id, out var worker)) worker.Dispose();
+        }
+        if (!stopping) await sync.LeadAsync(false);
+    }
+
+    /// <summary>While another process leads: what still runs in our data folder serves nobody once that one has a folder of its own.</summary>
+    private async Task StandByAsync(CancellationToken cancellationToken)
+    {
+        if (lease.LeadingNode is not { } node || node == _clearedFor) return;
+        if (node != folder.NodeId && services.Environments.Find(EnvironmentMap.Local) is { } runtime)
+        {
+            foreach (var workload in await runtime.ListAsync(cancellationToken))
+            {
+                LogSuperseded(workload.InstanceId);
+                await runtime.StopAsync(workload.InstanceId, cancellationToken);
+            }
+        }
+        _clearedFor = node;
+    }
+
+    private void Probe(string id) => _workers.GetValueOrDefault(id)?.ProbeSoon();
 
     private void Nudge(string id)
     {
         if (_stopping.IsCancellationRequested) return;
         _workers.GetOrAdd(id, i => new InstanceWorker(i, services)).Nudge();
-        if (_stopping.CanBeCanceled) Run(id);
+        Run(id);
     }
 
     private void Run(string id) => _running.GetOrAdd(id, _ => Task.Run(async () =>
     {
-        await _workers[id].RunAsync(_stopping);
+        if (_workers.TryGetValue(id, out var worker)) await worker.RunAsync(_stopping);
         // It ends when the instance is gone; ids never come back.
         if (!_stopping.IsCancellationRequested) _workers.TryRemove(id, out var _);
         _running.TryRemove(id, out var _);
@@ -72,6 +153,7 @@ internal sealed partial class InstanceReconciler(WorkerServices services, Worklo
         var running = new Dictionary<string, WorkloadStatus>();
         if (services.Environments.Find(EnvironmentMap.Local) is { } runtime)
         {
+            await runtime.SweepAsync(cancellationToken);
             var known = instances.Select(i => i.Id).ToHashSet();
             foreach (var workload in await runtime.ListAsync(cancellationToken))
             {
@@ -87,9 +169,21 @@ internal sealed partial class InstanceReconciler(WorkerServices services, Worklo
             if (run is null && instance.Mode == InstanceModes.Managed && instance.Status.State is InstanceStates.Running or InstanceStates.Degraded)
                 instance.Status = instance.Status with { State = instance.ShouldRun ? InstanceStates.Starting : InstanceStates.Stopping, Reason = null, Phase = null };
             services.Routes.Set(instance, run is null ? null : InstanceWorker.Upstream(run));
+            var place = run is null ? null : InstanceWorker.Place(run);
+            if (instance.Place != place)
+            {
+                instance.Place = place;
+                await services.Changes.ObserveAsync(instance, cancellationToken);
+            }
             if (run is not null) adopted++;
         }
         if (adopted > 0) LogAdopted(adopted);
+    }
+
+    private async Task<List<string>> InstancesAsync(CancellationToken cancellationToken)
+    {
+        await using var db = await services.Databases.CreateDbContextAsync(cancellationToken);
+        return await db.Instances.Select(i => i.Id).ToListAsync(cancellationToken);
     }
 
     /// <summary>A workload of an instance that is gone: its removal was cut off.</summary>
@@ -128,6 +222,12 @@ internal sealed partial class InstanceReconciler(WorkerServices services, Worklo
 
     [LoggerMessage(2, LogLevel.Warning, "The workload {Id} of a deleted instance could not be removed; trying again at the next start")]
     private partial void LogNotSwept(Exception exception, string id);
+
+    [LoggerMessage(4, LogLevel.Warning, "The servers could not be looked after; trying again")]
+    private partial void LogNotLed(Exception exception);
+
+    [LoggerMessage(5, LogLevel.Information, "The workload {Id} was ended: a server with another data folder looks after it now")]
+    private partial void LogSuperseded(string id);
 
     [LoggerMessage(3, LogLevel.Warning, "Not every server could be stopped in time")]
     private partial void LogNotEnded(Exception exception);

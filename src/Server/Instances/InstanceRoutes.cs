@@ -8,6 +8,7 @@ namespace McpCan.Server.Instances;
 public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes) : IRouteSource
 {
     private readonly Lock _gate = new();
+    private readonly Dictionary<string, long> _revisions = [];
     private volatile ImmutableDictionary<string, GatewayRoute> _table = ImmutableDictionary.Create<string, GatewayRoute>(StringComparer.Ordinal);
 
     /// <inheritdoc/>
@@ -16,18 +17,40 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
     /// <summary>Takes over an instance's settings and state; where its workload is stays as it was.</summary>
     internal void Set(Instance instance)
     {
-        lock (_gate) Swap(instance.Id, Route(instance, _table.GetValueOrDefault(instance.Id)?.Upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
+        lock (_gate)
+        {
+            if (IsNews(instance)) Swap(instance.Id, Route(instance, _table.GetValueOrDefault(instance.Id)?.Upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
+        }
     }
 
     /// <summary>Takes over an instance's settings and state, and says where its workload is now; null means that it has none.</summary>
     internal void Set(Instance instance, GatewayUpstream? upstream)
     {
-        lock (_gate) Swap(instance.Id, Route(instance, upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
+        lock (_gate)
+        {
+            if (IsNews(instance)) Swap(instance.Id, Route(instance, upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
+        }
     }
+
+    /// <summary>Takes over an instance as another process stored it.</summary>
+    internal void Follow(Instance instance) =>
+        Set(instance, instance.Place is { } place && place.Generation == instance.Generation ? new GatewayUpstream(place.Address, place.Run) : null);
 
     internal void Remove(string instanceId)
     {
-        lock (_gate) Swap(instanceId, null);
+        lock (_gate)
+        {
+            _revisions.Remove(instanceId);
+            Swap(instanceId, null);
+        }
+    }
+
+    // Who read before a change and comes after it is late.
+    private bool IsNews(Instance instance)
+    {
+        if (_revisions.TryGetValue(instance.Id, out var known) && known > instance.Revision) return false;
+        _revisions[instance.Id] = instance.Revision;
+        return true;
     }
 
     private void Swap(string id, GatewayRoute? route)

@@ -35,6 +35,9 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     /// <summary>Where the gateway finds a run. The run's number is sealed in session ids, so that a restart ends the old ones.</summary>
     public static GatewayUpstream Upstream(WorkloadStatus run) => new(run.Address, run.Run);
 
+    /// <summary>The same for other processes.</summary>
+    public static WorkloadPlace Place(WorkloadStatus run) => new(run.Address, run.Run, run.Generation);
+
     /// <summary>Something about the instance changed: look again.</summary>
     public void Nudge() => _nudged.TrySetResult();
 
@@ -224,7 +227,9 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
             var old = _instance.Status;
             var status = change(old);
             _instance.Status = status with { Since = status.State == old.State ? old.Since : _time.GetUtcNow() };
-            services.Routes.Set(_instance, _run is not null && IsUp(_instance.Status) ? Upstream(_run) : null);
+            var up = IsUp(_instance.Status) ? _run : null;
+            _instance.Place = up is null ? null : Place(up);
+            services.Routes.Set(_instance, up is null ? null : Upstream(up));
             var stored = await services.Changes.ObserveAsync(_instance, cancellationToken);
             // Changed meanwhile: the next round decides with the new settings in hand.
             _unsaved = stored ? null : (_instance.Generation, _instance.Status);

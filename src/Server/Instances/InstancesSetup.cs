@@ -10,14 +10,23 @@ namespace McpCan.Server.Instances;
 /// <summary>Instances: what people want, and the loop that makes it so.</summary>
 internal static class InstancesSetup
 {
-    public static void AddInstances(this WebApplicationBuilder builder)
+    /// <summary>What a gateway needs to know of instances, in every role.</summary>
+    public static void AddRoutes(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddSingleton<EnvironmentMap>();
         services.AddSingleton<RemoteSettings>();
         services.AddSingleton<InstanceRoutes>();
         services.AddSingleton<IRouteSource>(s => s.GetRequiredService<InstanceRoutes>());
         services.AddSingleton<InstanceFeed>();
+        services.AddSingleton<InstanceSync>();
+        services.AddHostedService(s => s.GetRequiredService<InstanceSync>());
+        services.AddHealthChecks().AddCheck<InstanceSync>("routes", tags: ["ready"]);
+    }
+
+    public static void AddInstances(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<EnvironmentMap>();
         services.AddSingleton<InstanceChanges>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<BridgeProbe>();

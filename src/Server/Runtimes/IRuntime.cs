@@ -22,7 +22,10 @@ public interface IRuntime
     /// <summary>What runs for the instance now, or null when nothing does.</summary>
     Task<WorkloadStatus?> GetStatusAsync(string instanceId, CancellationToken cancellationToken);
 
-    /// <summary>All workloads of this installation, for adoption at start and for the sweep of left-overs.</summary>
+    /// <summary>Ends what a platform process that was killed left half-done: a start, an installation. For whoever begins to lead, before <see cref="ListAsync"/>.</summary>
+    Task SweepAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>All workloads of this installation, for adoption at start and for the removal of left-overs.</summary>
     Task<IReadOnlyList<WorkloadStatus>> ListAsync(CancellationToken cancellationToken);
 
     /// <summary>Completes when the workload's run ends, with the way it ended. Completes at once when none runs.</summary>

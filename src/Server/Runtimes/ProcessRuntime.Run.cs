@@ -242,8 +242,9 @@ public sealed partial class ProcessRuntime
         return [.. reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(20)];
     }
 
-    /// <summary>Ends what belongs to this installation and is known to no state file: a server was killed in the middle of a start or an installation.</summary>
-    private async Task SweepAsync(CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    /// <remarks>That is what belongs to this installation and is known to no state file.</remarks>
+    public async Task SweepAsync(CancellationToken cancellationToken)
     {
         foreach (var (process, mark) in ProcessTable.Marked(_options.InstallationId() + "/"))
         {

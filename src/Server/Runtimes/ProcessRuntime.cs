@@ -27,7 +27,6 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _gates = new();
     private readonly ConcurrentDictionary<string, (int Run, Process Process)> _started = new();
     private readonly ConcurrentDictionary<string, (int Run, WorkloadExit Exit)> _ended = new();
-    private int _swept;
     private Checked? _check;
 
     private sealed record Checked(long At, RuntimeCheck Check);
@@ -115,11 +114,8 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
         Task.FromResult(Current(Folder(instanceId)) is { Ready: true } state ? Adopt(state).Status : null);
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<WorkloadStatus>> ListAsync(CancellationToken cancellationToken)
-    {
-        if (Interlocked.Exchange(ref _swept, 1) == 0) await SweepAsync(cancellationToken);
-        return [.. Folders().Select(Current).OfType<WorkloadState>().Where(s => s.Ready).Select(s => Adopt(s).Status)];
-    }
+    public Task<IReadOnlyList<WorkloadStatus>> ListAsync(CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<WorkloadStatus>>([.. Folders().Select(Current).OfType<WorkloadState>().Where(s => s.Ready).Select(s => Adopt(s).Status)]);
 
     /// <inheritdoc/>
     public async Task<WorkloadExit?> WaitForExitAsync(string instanceId, CancellationToken cancellationToken)

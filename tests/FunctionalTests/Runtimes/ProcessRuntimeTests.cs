@@ -158,7 +158,7 @@ public sealed class ProcessRuntimeTests
         var (ours, foreign) = (Marked($"{fixture.Installation}/i-x/3"), Marked("mcpcan-somebody/i-x/3"));
         try
         {
-            await fixture.Runtime.ListAsync(TestContext.Current.CancellationToken);
+            await fixture.Runtime.SweepAsync(TestContext.Current.CancellationToken);
             await ours.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
             Assert.False(foreign.HasExited);
         }

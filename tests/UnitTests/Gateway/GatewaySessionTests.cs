@@ -135,6 +135,20 @@ public sealed class GatewaySessionTests
         Assert.Null(new SessionSeal(new EphemeralDataProtectionProvider(), options).Open(ids[0]));
     }
 
+    [Fact]
+    public void Seal_OfASessionThatLivesInOneProcess_IsUnknownToOthers()
+    {
+        var protection = new EphemeralDataProtectionProvider();
+        var options = Options.Create(new GatewayOptions());
+        var (one, two) = (new SessionSeal(protection, options), new SessionSeal(protection, options));
+        var id = one.Seal(new SessionTicket(GatewayEndpoint.Mcp, "i-abcdefghijkl", 123, new string('f', 40), "token:t-abcdefghijkl", DateTimeOffset.UnixEpoch) { Replica = one.Replica, ClientName = "claude" });
+
+        Assert.Equal((GatewayEndpoint.Mcp, one.Replica), (one.Open(id)!.Endpoint, one.Open(id)!.Replica));
+        Assert.InRange(id.Length, 1, 255);
+        Assert.Null(two.Open(id));
+        Assert.Null(two.Open(id)); // also once it is remembered
+    }
+
     [Theory]
     [InlineData("alpha", null)]
     [InlineData("i-1", null)]

@@ -47,11 +47,31 @@ namespace McpCan.Server.Migrations.Postgres
                 type: "text",
                 nullable: true);
 
+            migrationBuilder.AddColumn<long>(
+                name: "Observed",
+                table: "Instances",
+                type: "bigint",
+                nullable: false,
+                defaultValue: 0L);
+
+            migrationBuilder.AddColumn<string>(
+                name: "Place",
+                table: "Instances",
+                type: "text",
+                nullable: true);
+
             migrationBuilder.AddColumn<string>(
                 name: "Remote",
                 table: "Instances",
                 type: "text",
                 nullable: true);
+
+            migrationBuilder.AddColumn<long>(
+                name: "Term",
+                table: "Instances",
+                type: "bigint",
+                nullable: false,
+                defaultValue: 0L);
 
             migrationBuilder.AddColumn<string>(
                 name: "TrafficLimits",
@@ -98,6 +118,22 @@ namespace McpCan.Server.Migrations.Postgres
                 });
 
             migrationBuilder.CreateTable(
+                name: "Leases",
+                columns: table => new
+                {
+                    Name = table.Column<string>(type: "text", nullable: false),
+                    Owner = table.Column<string>(type: "text", nullable: false),
+                    Node = table.Column<string>(type: "text", nullable: false),
+                    Locked = table.Column<bool>(type: "boolean", nullable: false),
+                    Term = table.Column<long>(type: "bigint", nullable: false),
+                    ExpiresMs = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_Leases", x => x.Name);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "Traffic",
                 columns: table => new
                 {
@@ -136,6 +172,9 @@ namespace McpCan.Server.Migrations.Postgres
                 name: "AccessPayloads");
 
             migrationBuilder.DropTable(
+                name: "Leases");
+
+            migrationBuilder.DropTable(
                 name: "Traffic");
 
             migrationBuilder.DropColumn(
@@ -163,7 +202,19 @@ namespace McpCan.Server.Migrations.Postgres
                 table: "Instances");
 
             migrationBuilder.DropColumn(
+                name: "Observed",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "Place",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
                 name: "Remote",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "Term",
                 table: "Instances");
 
             migrationBuilder.DropColumn(

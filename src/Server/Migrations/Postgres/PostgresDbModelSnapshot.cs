@@ -213,6 +213,33 @@ namespace McpCan.Server.Migrations.Postgres
                     b.ToTable("AspNetUsers", (string)null);
                 });
 
+            modelBuilder.Entity("McpCan.Server.Hosting.Lease", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("text");
+
+                    b.Property<long>("ExpiresMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<bool>("Locked")
+                        .HasColumnType("boolean");
+
+                    b.Property<string>("Node")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Owner")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("Term")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("Leases");
+                });
+
             modelBuilder.Entity("McpCan.Server.Hosting.Setting", b =>
                 {
                     b.Property<string>("Key")
@@ -270,6 +297,12 @@ namespace McpCan.Server.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text");
 
+                    b.Property<long>("Observed")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Place")
+                        .HasColumnType("text");
+
                     b.Property<string>("Processes")
                         .IsRequired()
                         .HasColumnType("text");
@@ -303,6 +336,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<string>("Status")
                         .IsRequired()
                         .HasColumnType("text");
+
+                    b.Property<long>("Term")
+                        .HasColumnType("bigint");
 
                     b.Property<bool>("TokenRequired")
                         .HasColumnType("boolean");

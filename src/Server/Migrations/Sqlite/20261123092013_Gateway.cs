@@ -47,11 +47,31 @@ namespace McpCan.Server.Migrations.Sqlite
                 type: "TEXT",
                 nullable: true);
 
+            migrationBuilder.AddColumn<long>(
+                name: "Observed",
+                table: "Instances",
+                type: "INTEGER",
+                nullable: false,
+                defaultValue: 0L);
+
+            migrationBuilder.AddColumn<string>(
+                name: "Place",
+                table: "Instances",
+                type: "TEXT",
+                nullable: true);
+
             migrationBuilder.AddColumn<string>(
                 name: "Remote",
                 table: "Instances",
                 type: "TEXT",
                 nullable: true);
+
+            migrationBuilder.AddColumn<long>(
+                name: "Term",
+                table: "Instances",
+                type: "INTEGER",
+                nullable: false,
+                defaultValue: 0L);
 
             migrationBuilder.AddColumn<string>(
                 name: "TrafficLimits",
@@ -98,6 +118,22 @@ namespace McpCan.Server.Migrations.Sqlite
                 });
 
             migrationBuilder.CreateTable(
+                name: "Leases",
+                columns: table => new
+                {
+                    Name = table.Column<string>(type: "TEXT", nullable: false),
+                    Owner = table.Column<string>(type: "TEXT", nullable: false),
+                    Node = table.Column<string>(type: "TEXT", nullable: false),
+                    Locked = table.Column<bool>(type: "INTEGER", nullable: false),
+                    Term = table.Column<long>(type: "INTEGER", nullable: false),
+                    ExpiresMs = table.Column<long>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_Leases", x => x.Name);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "Traffic",
                 columns: table => new
                 {
@@ -136,6 +172,9 @@ namespace McpCan.Server.Migrations.Sqlite
                 name: "AccessPayloads");
 
             migrationBuilder.DropTable(
+                name: "Leases");
+
+            migrationBuilder.DropTable(
                 name: "Traffic");
 
             migrationBuilder.DropColumn(
@@ -163,7 +202,19 @@ namespace McpCan.Server.Migrations.Sqlite
                 table: "Instances");
 
             migrationBuilder.DropColumn(
+                name: "Observed",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "Place",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
                 name: "Remote",
+                table: "Instances");
+
+            migrationBuilder.DropColumn(
+                name: "Term",
                 table: "Instances");
 
             migrationBuilder.DropColumn(
