@@ -19,11 +19,11 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
     private ArrayBufferWriter<byte>? _held;
     private int _scanned;
     private int _line;
-    private bool _begun, _stream, _off, _ended, _first = true;
+    private bool _begun, _stream, _told, _off, _ended, _first = true;
 
     /// <summary>Whether an answer in JSON is a list, or may be; event streams are always judged.</summary>
     public bool Wanted { get; init; }
-    /// <summary>Told once, when the head of an event stream goes out.</summary>
+    /// <summary>Told once, when an event stream is open and its session known.</summary>
     public Action<PolicyBody>? StreamOpened { get; init; }
 
     public Stream Stream => field ??= AsStream(leaveOpen: true);
@@ -105,6 +105,11 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
             throw new IOException(exchange.Error);
         }
         if (!_stream) return new FlushResult(false, false);
+        if (!_told && exchange.Ticket is not null)
+        {
+            _told = true;
+            StreamOpened?.Invoke(this);
+        }
         await _writing.WaitAsync(cancellationToken);
         try
         {
@@ -150,7 +155,6 @@ internal sealed class PolicyBody(GatewayExchange exchange, IHttpResponseBodyFeat
             return;
         }
         response.ContentLength = null;
-        if (_stream) StreamOpened?.Invoke(this);
     }
 
     // The answer is no list: it passes as if nobody stood here.
