@@ -16,7 +16,7 @@ internal sealed class EndpointEvent
     /// <summary>What follows the event in what was read.</summary>
     public ReadOnlyMemory<byte> Rest { get; private set; }
 
-    /// <summary>Reads until the event is whole and gives the session id in it; null when the server sent something else.</summary>
+    /// <summary>Reads until the event is whole and gives the address in it; null when the server sent something else.</summary>
     public async Task<string?> ReadAsync(Stream stream, CancellationToken cancellationToken)
     {
         var start = 0;
@@ -31,7 +31,7 @@ internal sealed class EndpointEvent
                 start += length;
                 if (!Parse(text, out var data)) continue; // a comment or a retry line before it
                 Rest = _held.WrittenMemory[start..];
-                return data is null ? null : SessionIn(data);
+                return data;
             }
         }
         return null;
@@ -67,7 +67,8 @@ internal sealed class EndpointEvent
         return true;
     }
 
-    private static string? SessionIn(string address)
+    /// <summary>The session id in our bridge's address.</summary>
+    public static string? SessionIn(string address)
     {
         var query = address.IndexOf('?');
         if (query < 0) return null;

@@ -9,9 +9,10 @@ namespace McpCan.Gateway;
 internal sealed partial class Forwarder(
     UpstreamPool upstreams, SessionSeal seal, OpenExchanges open, GatewayMetrics metrics, TimeProvider time, ILogger<Forwarder> logger)
 {
-    public async Task ForwardAsync(GatewayExchange exchange, GatewayRoute route, GatewayUpstream upstream)
+    public Task ForwardAsync(GatewayExchange exchange, GatewayRoute route, GatewayUpstream upstream) => ForwardAsync(exchange, route, upstreams.Enter(upstream));
+
+    public async Task ForwardAsync(GatewayExchange exchange, GatewayRoute route, IUpstream client)
     {
-        var client = upstreams.Enter(upstream);
         var cancellationToken = exchange.Open();
         var body = HttpMethods.IsPost(exchange.Context.Request.Method) ? new RequestBody(exchange, route.MaxRequestBytes, cancellationToken) : null;
         open.Add(exchange);
@@ -20,7 +21,7 @@ internal sealed partial class Forwarder(
         {
             using var request = CreateRequest(exchange, client, body);
             using var response = await client.SendAsync(request, cancellationToken);
-            await AnswerAsync(exchange, client, upstream, response, cancellationToken);
+            await AnswerAsync(exchange, client, response, cancellationToken);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or BadHttpRequestException)
         {
@@ -36,7 +37,7 @@ internal sealed partial class Forwarder(
         }
     }
 
-    private static HttpRequestMessage CreateRequest(GatewayExchange exchange, UpstreamClient client, RequestBody? body)
+    private static HttpRequestMessage CreateRequest(GatewayExchange exchange, IUpstream client, RequestBody? body)
     {
         var request = new HttpRequestMessage(
             HttpMethod.Parse(exchange.Context.Request.Method),
@@ -50,11 +51,12 @@ internal sealed partial class Forwarder(
             Content = body,
         };
         HeaderRules.CopyRequest(exchange, request);
+        client.Prepare(exchange, request);
         return request;
     }
 
     private async Task AnswerAsync(
-        GatewayExchange exchange, UpstreamClient client, GatewayUpstream upstream, HttpResponseMessage response, CancellationToken cancellationToken)
+        GatewayExchange exchange, IUpstream client, HttpResponseMessage response, CancellationToken cancellationToken)
     {
         var to = exchange.Context.Response;
         var status = (int)response.StatusCode;
@@ -64,23 +66,25 @@ internal sealed partial class Forwarder(
             await Unavailable("upstream_credentials", "The server behind this address refused MCPCAN's credentials.", exchange).SendAsync(exchange, readId: false);
             return;
         }
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        if (client.Remote is { } remote && await remote.AnswerAsync(exchange, response, cancellationToken)) return;
+        await using var stream = client.Remote?.Limit(exchange, await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken)
+            ?? await response.Content.ReadAsStreamAsync(cancellationToken);
         var copy = new ResponseCopy(exchange, response);
         ReadOnlyMemory<byte> first = default;
         var opensSse = exchange.Endpoint == GatewayEndpoint.Sse && status == 200;
         if (opensSse)
         {
             var endpoint = new EndpointEvent();
-            if (await endpoint.ReadAsync(stream, cancellationToken) is not { } session)
+            if (await endpoint.ReadAsync(stream, cancellationToken) is not { } address || client.SessionIn(address) is not { } session)
             {
                 await Unavailable("upstream", "The server behind this address does not speak HTTP+SSE.", exchange).SendAsync(exchange);
                 return;
             }
-            first = (byte[])[.. ResponseCopy.EndpointEvent(MessageAddress(exchange, Issue(exchange, upstream, session))), .. endpoint.Rest.Span];
+            first = (byte[])[.. ResponseCopy.EndpointEvent(MessageAddress(exchange, Issue(exchange, client.Generation, session))), .. endpoint.Rest.Span];
         }
         else if (HeaderRules.SessionOf(response) is { } session)
         {
-            to.Headers[HeaderRules.Session] = session == exchange.Ticket?.UpstreamSession ? exchange.SealedSession : Issue(exchange, upstream, session);
+            to.Headers[HeaderRules.Session] = session == exchange.Ticket?.UpstreamSession ? exchange.SealedSession : Issue(exchange, client.Generation, session);
         }
         to.StatusCode = status;
         HeaderRules.CopyResponse(response, to, rewritten: opensSse);
@@ -89,10 +93,10 @@ internal sealed partial class Forwarder(
         if (copy.ServerBroke) await EndBrokenAsync(exchange, client, copy, cancellationToken);
     }
 
-    private string Issue(GatewayExchange exchange, GatewayUpstream upstream, string session)
+    public string Issue(GatewayExchange exchange, long generation, string session)
     {
         var endpoint = exchange.Endpoint == GatewayEndpoint.Sse ? GatewayEndpoint.Message : exchange.Endpoint;
-        exchange.Ticket = new(endpoint, exchange.Route!.InstanceId, upstream.Generation, session, exchange.Principal, time.GetUtcNow())
+        exchange.Ticket = new(endpoint, exchange.Route!.InstanceId, generation, session, exchange.Principal, time.GetUtcNow())
         {
             ClientName = exchange.Request.ClientName,
             ClientVersion = exchange.Request.ClientVersion,
@@ -101,7 +105,7 @@ internal sealed partial class Forwarder(
     }
 
     // Relative to the origin: whatever host and scheme the client used are right.
-    private static string MessageAddress(GatewayExchange exchange, string session)
+    public static string MessageAddress(GatewayExchange exchange, string session)
     {
         var address = $"{exchange.Context.Request.PathBase}/mcp-gateway/{Uri.EscapeDataString(exchange.Name)}/message?sessionId={session}";
         // A client that could not send a header for the stream cannot send one for its messages.
@@ -109,13 +113,13 @@ internal sealed partial class Forwarder(
     }
 
     /// <summary>The server broke off in the middle. What was sent must not look whole, and the client must not wait for ever.</summary>
-    private async Task EndBrokenAsync(GatewayExchange exchange, UpstreamClient client, ResponseCopy copy, CancellationToken cancellationToken)
+    private async Task EndBrokenAsync(GatewayExchange exchange, IUpstream client, ResponseCopy copy, CancellationToken cancellationToken)
     {
         (exchange.Failure, exchange.Error) = ("upstream_broke", "The server went away in the middle of its answer.");
         BrokeOff(logger, exchange.Route!.InstanceId, exchange.TraceId);
         if (!exchange.Context.Response.HasStarted)
         {
-            await Unavailable("upstream_broke", "The server went away before it answered.", exchange).SendAsync(exchange, readId: false);
+            await Broke(copy, exchange).SendAsync(exchange, readId: false);
             return;
         }
         if (exchange.IsStream && copy.IsEventStream) return; // a torn event is dropped by the client (SSE: no blank line, no event), which then connects again
@@ -130,7 +134,7 @@ internal sealed partial class Forwarder(
             BreakOff(exchange);
             return;
         }
-        var error = Unavailable("upstream_broke", "The server went away before it answered.", exchange);
+        var error = Broke(copy, exchange);
         exchange.ErrorCode = error.Code;
         var json = new ArrayBufferWriter<byte>(256);
         error.Write(json, exchange);
@@ -166,12 +170,17 @@ internal sealed partial class Forwarder(
         }
         if (body is { Broken: true }) return new(400, McpErrors.InvalidRequest, "broken_body", "The request's body broke off or is malformed.");
         Unreachable(logger, route.InstanceId, exchange.TraceId, failure);
+        if (failure is McpCan.Protocol.Links.RemoteException remote) return Remote.RemoteTarget.Explain(remote, exchange);
         var connected = failure is not HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError };
         return Unavailable(
             connected ? "upstream_broke" : "upstream_connect",
             connected ? "The server went away before it answered." : "The server behind this address cannot be reached; it may be starting again.",
             exchange);
     }
+
+    private static Refusal Broke(ResponseCopy copy, GatewayExchange exchange) => copy.Failure is McpCan.Protocol.Links.RemoteException remote
+        ? Remote.RemoteTarget.Explain(remote, exchange)
+        : Unavailable("upstream_broke", "The server went away before it answered.", exchange);
 
     private static Refusal Unavailable(string failure, string text, GatewayExchange exchange) =>
         new(502, McpErrors.ServerUnavailable, failure, $"{text} (trace {exchange.TraceId})", text);

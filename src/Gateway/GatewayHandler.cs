@@ -26,8 +26,8 @@ namespace McpCan.Gateway;
 /// (7) one record an exchange, also of refused ones; at the end of a stream for streams.
 /// </remarks>
 internal sealed class GatewayHandler(
-    IRouteSource routes, ITokenVerifier tokens, OriginGuard guard, TrafficGate traffic, PolicyGate policy, SessionSeal seal, Forwarder forwarder, ExchangeRecorder recorder,
-    IOptions<GatewayOptions> options)
+    IRouteSource routes, ITokenVerifier tokens, OriginGuard guard, TrafficGate traffic, PolicyGate policy, SessionSeal seal, Forwarder forwarder, Remote.RemoteGate remotes,
+    ExchangeRecorder recorder, IOptions<GatewayOptions> options)
 {
     private const string Anonymous = "anonymous";
     private readonly MinDataRate _unreadLimit = new(bytesPerSecond: 240, options.Value.UnreadLimit);
@@ -83,7 +83,7 @@ internal sealed class GatewayHandler(
                 await new Refusal(409, McpErrors.Refused, "direct", route.UnavailableReason ?? $"{route.Name} is not served here.").SendAsync(exchange);
                 return;
             }
-            if (route.Upstream is not { } upstream)
+            if (route is { Upstream: null, Remote: null })
             {
                 context.Response.Headers.RetryAfter = "5";
                 await new Refusal(503, McpErrors.ServerUnavailable, "unavailable",
@@ -107,7 +107,8 @@ internal sealed class GatewayHandler(
 
             // (6) forward
             ExchangeTrace.Continue(exchange);
-            await forwarder.ForwardAsync(exchange, route, upstream);
+            if (route.Remote is { } remote) await remotes.HandleAsync(exchange, route, remote);
+            else await forwarder.ForwardAsync(exchange, route, route.Upstream!);
         }
         catch
         {

@@ -21,6 +21,9 @@ public sealed class GatewayOptions
     /// <summary>How long connecting to a server may take.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Addresses beyond public ones that remote servers may have: <c>loopback</c>, <c>private</c>, or networks such as <c>10.1.0.0/16</c>. None by default.</summary>
+    public string[] EgressAllow { get; set; } = [];
+
     /// <summary>How long, at the least, a client may leave an answer unread before its connection is ended (240 bytes a second count as reading).</summary>
     public TimeSpan UnreadLimit { get; set; } = TimeSpan.FromMinutes(2);
 

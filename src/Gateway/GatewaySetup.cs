@@ -29,6 +29,10 @@ public static class GatewaySetup
         services.AddSingleton<OpenExchanges>();
         services.AddHostedService(provider => provider.GetRequiredService<OpenExchanges>());
         services.AddSingleton<Forwarder>();
+        services.AddSingleton<Remote.RemoteHosts>();
+        services.AddSingleton<Remote.RemoteGate>();
+        services.AddSingleton<Remote.HostedRunner>();
+        services.AddSingleton<RemoteInspector>();
         services.AddSingleton<GatewayHandler>();
         return services;
     }

@@ -25,7 +25,6 @@ internal static class HeaderRules
         {
             to.Headers.TryAddWithoutValidation(Session, ticket.UpstreamSession);
         }
-        to.Headers.TryAddWithoutValidation(Principal, exchange.Principal);
         if (exchange.TraceParent is { } parent) to.Headers.TryAddWithoutValidation("traceparent", parent);
     }
 

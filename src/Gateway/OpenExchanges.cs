@@ -12,7 +12,7 @@ namespace McpCan.Gateway;
 /// and a stop of the program does not wait for streams. One timer for all.
 /// </summary>
 internal sealed partial class OpenExchanges(
-    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, TrafficGate traffic, IHostApplicationLifetime lifetime,
+    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, TrafficGate traffic, Remote.RemoteHosts remotes, IHostApplicationLifetime lifetime,
     IOptions<GatewayOptions> options, TimeProvider time, ILogger<OpenExchanges> logger) : BackgroundService
 {
     private readonly ConcurrentDictionary<GatewayExchange, IPAddress?> _open = new();
@@ -61,6 +61,7 @@ internal sealed partial class OpenExchanges(
                     if (time.GetElapsedTime(swept) < TimeSpan.FromSeconds(30)) continue;
                     upstreams.CloseIdle();
                     traffic.Sweep();
+                    remotes.CloseIdle(routes.Find);
                     swept = time.GetTimestamp();
                 }
                 catch (Exception e) when (e is not OperationCanceledException)

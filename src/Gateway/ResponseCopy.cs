@@ -14,6 +14,9 @@ internal sealed class ResponseCopy(GatewayExchange exchange, HttpResponseMessage
     /// <summary>The server's body broke off.</summary>
     public bool ServerBroke { get; private set; }
 
+    /// <summary>How it broke off.</summary>
+    public Exception? Failure { get; private set; }
+
     public bool IsEventStream => _stream;
     public bool Answered => _events?.Answered ?? true;
     public bool BetweenEvents => _events?.BetweenEvents ?? false;
@@ -40,7 +43,7 @@ internal sealed class ResponseCopy(GatewayExchange exchange, HttpResponseMessage
             }
             catch (Exception e) when (e is IOException or HttpRequestException)
             {
-                ServerBroke = true;
+                (ServerBroke, Failure) = (true, e);
                 break;
             }
             writer.Advance(read);

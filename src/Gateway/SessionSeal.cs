@@ -21,7 +21,8 @@ internal sealed record SessionTicket(
     public string LogName { get; } = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(UpstreamSession)).AsSpan(0, 4));
 
     public bool Fits(GatewayEndpoint endpoint, GatewayRoute route, string principal) =>
-        Endpoint == endpoint && InstanceId == route.InstanceId && Generation == route.Upstream?.Generation && Principal == principal;
+        Endpoint == endpoint && InstanceId == route.InstanceId && Principal == principal
+        && (Generation == route.Upstream?.Generation || route.Remote is { } remote && Remote.RemoteGeneration.Fits(Generation, remote));
 }
 
 /// <summary>

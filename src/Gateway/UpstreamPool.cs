@@ -38,11 +38,33 @@ internal sealed class UpstreamPool(IOptions<GatewayOptions> options, TimeProvide
         _clients.Clear();
     }
 
-    private UpstreamClient Create(GatewayUpstream upstream) => new(upstream.Address, options.Value.ConnectTimeout, time);
+    private UpstreamClient Create(GatewayUpstream upstream) => new(upstream, options.Value.ConnectTimeout, time);
+}
+
+/// <summary>Where an exchange is sent.</summary>
+internal interface IUpstream
+{
+    Uri Mcp { get; }
+    Uri Sse { get; }
+    /// <summary>The address for the messages of an HTTP+SSE session.</summary>
+    Uri Message(string session);
+    /// <summary>What a sealed session keeps of an <c>endpoint</c> event's address; null when the address is none of the server's.</summary>
+    string? SessionIn(string address);
+    /// <summary>The run that sessions are sealed to.</summary>
+    long Generation { get; }
+    /// <summary>A server that is not ours: its answers are checked and limited.</summary>
+    Remote.RemoteTarget? Remote { get; }
+    /// <summary>Adds what only this server is told.</summary>
+    void Prepare(GatewayExchange exchange, HttpRequestMessage request);
+    Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken);
+    /// <summary>Whether something still listens there.</summary>
+    Task<bool> IsListeningAsync();
+    /// <summary>The exchange is over.</summary>
+    void Leave();
 }
 
 /// <summary>The HTTP client of one upstream: a Unix domain socket or a plain HTTP address.</summary>
-internal sealed class UpstreamClient : IDisposable
+internal sealed class UpstreamClient : IUpstream, IDisposable
 {
     private const int Closed = int.MinValue;
     private readonly TimeProvider _time;
@@ -52,8 +74,10 @@ internal sealed class UpstreamClient : IDisposable
     private long _lastUsed;
     private int _users;
 
-    public UpstreamClient(string address, TimeSpan connectTimeout, TimeProvider time)
+    public UpstreamClient(GatewayUpstream upstream, TimeSpan connectTimeout, TimeProvider time)
     {
+        var address = upstream.Address;
+        Generation = upstream.Generation;
         (_time, _lastUsed) = (time, time.GetTimestamp());
         if (address.StartsWith("unix:", StringComparison.Ordinal))
         {
@@ -86,6 +110,10 @@ internal sealed class UpstreamClient : IDisposable
 
     public Uri Mcp { get; }
     public Uri Sse { get; }
+    public long Generation { get; }
+    public Remote.RemoteTarget? Remote => null;
+    public string? SessionIn(string address) => EndpointEvent.SessionIn(address);
+    public void Prepare(GatewayExchange exchange, HttpRequestMessage request) => request.Headers.TryAddWithoutValidation(HeaderRules.Principal, exchange.Principal);
     public Uri Message(string session) => new($"{_prefix}/message?sessionId={Uri.EscapeDataString(session)}");
 
     public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>

@@ -30,7 +30,7 @@ internal static class ServerApp
             builder.AddInstances();
         }
         builder.AddTraffic(options);
-        if (options.HasGateway) builder.Services.AddMcpGateway(o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins));
+        if (options.HasGateway) builder.Services.AddMcpGateway(o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins, o.EgressAllow) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins, options.EgressAllow));
         if (options.HasConsole) builder.AddWeb();
 
         last?.Invoke(builder);

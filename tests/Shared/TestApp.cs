@@ -39,7 +39,7 @@ public abstract class TestApp : IAsyncLifetime
     /// <summary>The server's log.</summary>
     public LogCollector Log { get; } = new();
     /// <summary>Settings beside port, data folder and database, by property name. Change them before the start.</summary>
-    public Dictionary<string, string?> Settings { get; } = new() { [nameof(McpCanOptions.LoginsPerMinute)] = "1000", [nameof(McpCanOptions.BridgePath)] = TestBridge.Path };
+    public Dictionary<string, string?> Settings { get; } = new() { [nameof(McpCanOptions.LoginsPerMinute)] = "1000", [nameof(McpCanOptions.BridgePath)] = TestBridge.Path, [nameof(McpCanOptions.EgressAllow)] = "loopback" };
     /// <summary>Address without a trailing slash.</summary>
     public string Url => _app!.Urls.First();
     /// <summary>The server's services, to arrange what HTTP cannot.</summary>

@@ -12,6 +12,9 @@ public sealed class SseEndpoint(SessionTable sessions)
 {
     readonly SessionOptions options = sessions.Options;
 
+    /// <summary>Gives the address for a session's messages; relative to the stream's own when nobody says otherwise.</summary>
+    public Func<HttpContext, string, string> AddressOf { get; init; } = static (_, session) => "message?sessionId=" + session;
+
     /// <summary>Opens the stream; its first event names the address for messages, relative to the stream's own.</summary>
     public async Task StreamAsync(HttpContext http)
     {
@@ -40,7 +43,7 @@ public sealed class SseEndpoint(SessionTable sessions)
         {
             // The session is in the table before its address goes out: a quick client would get 404 otherwise.
             Answer.BeginStream(http);
-            http.Response.BodyWriter.Write(Encoding.ASCII.GetBytes($"event: endpoint\ndata: message?sessionId={session.Id}\n\n"));
+            http.Response.BodyWriter.Write(Encoding.ASCII.GetBytes($"event: endpoint\ndata: {AddressOf(http, session.Id)}\n\n"));
             await session.ListenAsync(http, null, session.Listen);
         }
         finally

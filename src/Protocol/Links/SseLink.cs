@@ -56,7 +56,7 @@ public sealed class SseLink : HttpLink
     }
 
     /// <summary>The address for messages, seen from ours; null when it lies at another origin.</summary>
-    internal static Uri? Resolve(Uri url, string address)
+    public static Uri? Resolve(Uri url, string address)
         => Uri.TryCreate(url, address.Trim(), out var messages) && messages.Scheme == url.Scheme && messages.Port == url.Port && messages.UserInfo.Length == 0
             && string.Equals(messages.IdnHost, url.IdnHost, StringComparison.OrdinalIgnoreCase) ? messages : null;
 

@@ -23,6 +23,8 @@ public sealed class McpCanOptions
     public string[] AllowedOrigins { get; set; } = [];
     /// <summary>Reverse proxies (addresses or networks such as <c>10.0.0.0/8</c>) whose <c>X-Forwarded-*</c> headers count.</summary>
     public string[] KnownProxies { get; set; } = [];
+    /// <summary>Addresses beyond public ones that remote servers may have: <c>loopback</c>, <c>private</c>, or networks such as <c>10.1.0.0/16</c>.</summary>
+    public string[] EgressAllow { get; set; } = [];
     /// <summary>Weakest isolation that managed instances may run with: <c>sandbox</c>, <c>landlock</c> or <c>none</c>.</summary>
     public string MinimumIsolation { get; set; } = "landlock";
     /// <summary>Path of the bridge program; null means: beside this program.</summary>

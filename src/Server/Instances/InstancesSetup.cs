@@ -30,7 +30,7 @@ internal static class InstancesSetup
         services.AddSingleton<InstanceChanges>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<BridgeProbe>();
-        services.AddSingleton<IRemoteInspector, PlainInspector>();
+        services.AddSingleton<IRemoteInspector, GatewayInspector>();
         services.AddSingleton<RemoteProbe>();
         services.AddSingleton<InstanceInspector>();
         services.AddSingleton(s => new InstanceManager(

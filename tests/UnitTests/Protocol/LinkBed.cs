@@ -80,7 +80,7 @@ internal static class FakeServer
 {
     public static async Task<string> BodyAsync(this HttpContext context)
     {
-        using var reader = new StreamReader(context.Request.Body);
+        using var reader = new StreamReader(context.Request.Body, leaveOpen: true);
         return await reader.ReadToEndAsync();
     }
 
