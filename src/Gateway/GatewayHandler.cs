@@ -27,6 +27,7 @@ namespace McpCan.Gateway;
 /// </remarks>
 internal sealed class GatewayHandler(
     IRouteSource routes, ITokenVerifier tokens, OriginGuard guard, TrafficGate traffic, PolicyGate policy, SessionSeal seal, Forwarder forwarder, Remote.RemoteGate remotes,
+    Virtual.VirtualHosts virtuals, Remote.HostedRunner hosted,
     ExchangeRecorder recorder, IOptions<GatewayOptions> options)
 {
     private const string Anonymous = "anonymous";
@@ -83,7 +84,7 @@ internal sealed class GatewayHandler(
                 await new Refusal(409, McpErrors.Refused, "direct", route.UnavailableReason ?? $"{route.Name} is not served here.").SendAsync(exchange);
                 return;
             }
-            if (route is { Upstream: null, Remote: null })
+            if (route is { Upstream: null, Remote: null, Virtual: null })
             {
                 context.Response.Headers.RetryAfter = "5";
                 await new Refusal(503, McpErrors.ServerUnavailable, "unavailable",
@@ -107,7 +108,8 @@ internal sealed class GatewayHandler(
 
             // (6) forward
             ExchangeTrace.Continue(exchange);
-            if (route.Remote is { } remote) await remotes.HandleAsync(exchange, route, remote);
+            if (route.Virtual is { } offer) await hosted.RunAsync(exchange, route, virtuals.Of(route, offer).Engine, Virtual.VirtualHosts.Generation(offer));
+            else if (route.Remote is { } remote) await remotes.HandleAsync(exchange, route, remote);
             else await forwarder.ForwardAsync(exchange, route, route.Upstream!);
         }
         catch

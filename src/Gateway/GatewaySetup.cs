@@ -32,6 +32,7 @@ public static class GatewaySetup
         services.AddSingleton<Remote.RemoteHosts>();
         services.AddSingleton<Remote.RemoteGate>();
         services.AddSingleton<Remote.HostedRunner>();
+        services.AddSingleton<Virtual.VirtualHosts>();
         services.AddSingleton<RemoteInspector>();
         services.AddSingleton<GatewayHandler>();
         return services;

@@ -12,7 +12,7 @@ namespace McpCan.Gateway;
 /// and a stop of the program does not wait for streams. One timer for all.
 /// </summary>
 internal sealed partial class OpenExchanges(
-    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, TrafficGate traffic, Remote.RemoteHosts remotes, IHostApplicationLifetime lifetime,
+    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, TrafficGate traffic, Remote.RemoteHosts remotes, Virtual.VirtualHosts virtuals, IHostApplicationLifetime lifetime,
     IOptions<GatewayOptions> options, TimeProvider time, ILogger<OpenExchanges> logger) : BackgroundService
 {
     private readonly ConcurrentDictionary<GatewayExchange, IPAddress?> _open = new();
@@ -62,6 +62,7 @@ internal sealed partial class OpenExchanges(
                     upstreams.CloseIdle();
                     traffic.Sweep();
                     remotes.CloseIdle(routes.Find);
+                    virtuals.CloseGone();
                     swept = time.GetTimestamp();
                 }
                 catch (Exception e) when (e is not OperationCanceledException)

@@ -108,6 +108,9 @@ internal sealed class UpstreamClient : IUpstream, IDisposable
         });
     }
 
+    /// <summary>For links of our own to the same place.</summary>
+    public HttpMessageInvoker Http => _invoker;
+
     public Uri Mcp { get; }
     public Uri Sse { get; }
     public long Generation { get; }
