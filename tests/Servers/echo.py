@@ -18,6 +18,7 @@ lock = threading.Lock()
 answers = {}          # id of a request of ours -> [event, message]
 cancelled = {}        # id of a client's request -> event
 subscribed = set()
+level = None
 counter = [0]
 
 
@@ -129,7 +130,7 @@ def call(name, arguments, request, token):
         raw("{ nor is this }")
         return text("noisy")
     if name == "environment":
-        return text({"pid": os.getpid(), "cwd": os.getcwd(), **{key: value for key, value in os.environ.items()}})
+        return text({"pid": os.getpid(), "level": level, "cwd": os.getcwd(), **{key: value for key, value in os.environ.items()}})
     raise ValueError(f"unknown tool {name}")
 
 
@@ -140,7 +141,11 @@ def result(method, params, request):
     if method == "initialize":
         return {"protocolVersion": params.get("protocolVersion", "2025-11-25"), "serverInfo": {"name": "echo", "version": "1"}, "_capabilitiesSeen": params.get("capabilities"),
                 "capabilities": {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "logging": {}}}
-    if method in ("ping", "logging/setLevel"):
+    if method == "logging/setLevel":
+        global level
+        level = params["level"]
+        return {}
+    if method == "ping":
         return {}
     if method == "tools/list":
         return {"tools": [{"name": name, "description": name, "inputSchema": {"type": "object"}} for name in TOOLS]}

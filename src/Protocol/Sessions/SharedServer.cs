@@ -26,6 +26,7 @@ public sealed class SharedServer : IServerMessages
     readonly HashSet<McpSession> sessions = [];
     readonly HashSet<ISharedListener> listeners = [];
     readonly Dictionary<string, HashSet<ISharedListener>> subscriptions = [];
+    string? logLevel; // what a client asked for last
     byte[] initializeResult = [];
     TextRange versionInResult;
     McpRevision serverRevision;
@@ -72,7 +73,7 @@ public sealed class SharedServer : IServerMessages
         }
     }
 
-    /// <summary>Initialises a (new) server and renews the subscriptions. Throws <see cref="ServerUnavailableException"/>.</summary>
+    /// <summary>Initialises a (new) server and renews the log level and the subscriptions. Throws <see cref="ServerUnavailableException"/>.</summary>
     public async Task ConnectAsync(ServerLink link, CancellationToken cancellationToken)
     {
         var call = new AwaitedCall();
@@ -87,11 +88,14 @@ public sealed class SharedServer : IServerMessages
         Additions = new(initializeResult);
         await link.SendAsync(new Splice(Initialized));
         string[] uris;
+        string? level;
         lock (gate)
         {
             Link = link;
+            level = logLevel;
             uris = [.. subscriptions.Keys];
         }
+        if (level is not null) await Ask("logging/setLevel", "level", level);
         foreach (var uri in uris) await Subscribe("resources/subscribe", uri);
     }
 
@@ -159,6 +163,9 @@ public sealed class SharedServer : IServerMessages
                 }
                 answered = call.FinishWith("{}"u8); // others still listen
                 return true;
+            case KnownMethod.SetLevel when JsonText.Read(envelope.LogLevel.Of(message)) is { } level:
+                lock (gate) logLevel = level;
+                return false;
             default:
                 return false;
         }
@@ -261,10 +268,12 @@ public sealed class SharedServer : IServerMessages
 
     static string? Uri(ReadOnlySpan<byte> message, in Envelope envelope) => JsonText.Read(envelope.Uri.Of(message));
 
-    async Task Subscribe(string method, string uri)
+    Task Subscribe(string method, string uri) => Ask(method, "uri", uri);
+
+    async Task Ask(string method, string name, string value)
     {
         if (Link is not { } link) return;
-        var message = RpcMessage.Request(method, "uri", uri);
+        var message = RpcMessage.Request(method, name, value);
         await link.SendRequestAsync(new AwaitedCall(), message, EnvelopeReader.Read(message));
     }
 

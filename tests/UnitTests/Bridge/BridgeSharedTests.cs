@@ -58,10 +58,12 @@ public class BridgeSharedTests
         var one = await bed.OpenAsync();
         var two = await bed.OpenAsync();
         using var subscribe = await bed.PostAsync(two, """{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"test://one"}}""");
+        using var level = await bed.PostAsync(one, """{"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"debug"}}""");
         Assert.Contains("code 3", await bed.CallAsync(one, "crash"));
         await bed.Until(async () => (string?)(await bed.StatusAsync())["state"] == "ready");
         Assert.Contains("hello", await bed.CallAsync(two, "echo", new { text = "hello" }));
         Assert.Contains("test://one", await bed.CallAsync(two, "touch"));
+        Assert.Contains("debug", await bed.CallAsync(two, "environment"));
     }
 
     [Fact]
