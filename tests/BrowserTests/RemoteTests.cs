@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.RegularExpressions;
 using McpCan.Tests;
+using ModelContextProtocol.Client;
 
 namespace McpCan.BrowserTests;
 
@@ -10,7 +11,7 @@ public sealed class RemoteTests(ConsoleServer server)
     private const string Secret = "Bearer value-that-nobody-sees";
 
     [Fact]
-    public async Task RemoteServer_IsTested_AndCreated()
+    public async Task RemoteServer_IsTested_Created_AndCalledByAClient()
     {
         await using var remote = await FakeRemote.StartAsync();
         remote.Demands = ("Authorization", Secret);
@@ -49,6 +50,8 @@ public sealed class RemoteTests(ConsoleServer server)
         await visit.ShootAsync("remote-wizard-4");
         await page.GetByRole(AriaRole.Button, new() { Name = "Deploy" }).ClickAsync();
         var dialog = page.GetByRole(AriaRole.Dialog);
+        await dialog.GetByRole(AriaRole.Tab, new() { Name = "curl" }).ClickAsync();
+        var snippet = await dialog.Locator("pre").Last.InnerTextAsync();
         await dialog.GetByLabel("I have stored the token").CheckAsync();
         await dialog.GetByRole(AriaRole.Button, new() { Name = "Continue" }).ClickAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Go to the server" }).Or(page.GetByRole(AriaRole.Tab, new() { Name = "Overview" })).First.ClickAsync();
@@ -57,6 +60,14 @@ public sealed class RemoteTests(ConsoleServer server)
         Assert.DoesNotContain("hidden-value", await page.ContentAsync(), StringComparison.Ordinal);
         await visit.CheckAccessibilityAsync();
         await visit.ShootAsync("remote-overview");
+
+        await using var client = await McpClient.CreateAsync(new HttpClientTransport(new()
+        {
+            Endpoint = new Uri(Regex.Match(snippet, "http://[^'\" ]+/mcp").Value),
+            TransportMode = HttpTransportMode.StreamableHttp,
+            AdditionalHeaders = new Dictionary<string, string> { ["Authorization"] = Regex.Match(snippet, "Bearer mct_[A-Za-z0-9_-]+").Value },
+        }), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(["greet", "add"], (await client.ListToolsAsync(cancellationToken: TestContext.Current.CancellationToken)).Select(t => t.Name));
 
         ILocator Continue() => page.GetByRole(AriaRole.Button, new() { Name = "Continue" });
     }

@@ -60,6 +60,35 @@ public abstract class RemoteModeTests<TApp>(TApp app) : IClassFixture<TApp>, IAs
     }
 
     [Fact]
+    public async Task Proxy_IsCalledThroughTheGateway_WithItsOwnCredentialsOnly()
+    {
+        _remote.Demands = ("Authorization", Header);
+        var made = await CreateAsync(new { name = Mark(), mode = "proxy", remote = new { url = $"{_remote.Url}?key={InQuery}", headers = new { Authorization = new { secret = Header } } } });
+        var token = await TokenAsync(made);
+
+        using var hello = await CallAsync(made, token);
+        var text = await hello.Content.ReadAsStringAsync(Cancel);
+        Assert.True(hello.IsSuccessStatusCode, text);
+        Assert.Contains("fake-remote", text, StringComparison.Ordinal);
+        var session = hello.Headers.GetValues("Mcp-Session-Id").Single();
+        Assert.NotEqual("fake-session", session);
+        using var called = await CallAsync(made, token, session, """{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greet"}}""");
+        Assert.Contains("called greet", await called.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+        Assert.Equal(Header, _remote.Headers.Authorization);
+        Assert.Equal("fake-session", _remote.Headers["Mcp-Session-Id"]);
+        Assert.DoesNotContain(new Uri(_remote.Url).Port.ToString(System.Globalization.CultureInfo.InvariantCulture), hello.Headers.ToString() + hello.Content.Headers + text, StringComparison.Ordinal);
+
+        // A session of the settings before is unknown to those of now.
+        await PatchAsync(Id(made), new { remote = new { headers = new { X = "1" } } });
+        Assert.Equal(HttpStatusCode.NotFound, (await CallAsync(made, token, session, """{"jsonrpc":"2.0","id":3,"method":"tools/list"}""")).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await CallAsync(made, token)).StatusCode);
+        _remote.Up = false;
+        using var down = await CallAsync(made, token);
+        Assert.False(down.IsSuccessStatusCode);
+        Assert.DoesNotContain("127.0.0.1", await down.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Proxy_Patched_KeepsWhatIsLeftOut_AndMasked()
     {
         var made = await CreateAsync(new
@@ -176,7 +205,7 @@ public abstract class RemoteModeTests<TApp>(TApp app) : IClassFixture<TApp>, IAs
         var seen = await BecomesAsync(id, "Running");
         Assert.Equal("fake-remote 2.1", seen.GetProperty("serverInfo").GetString());
         Assert.DoesNotContain(Processes(), p => p.Contains(id, StringComparison.Ordinal));
-        Assert.NotNull(Route(id).Remote);
+        Assert.Contains("fake-remote", await (await CallAsync(made, token)).Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
         await app.Viewer.GetAsync($"api/v1/instances/{id}/usage", Cancel).ProblemAsync(HttpStatusCode.Conflict, "runs-elsewhere");
 
         await PatchAsync(id, new { mode = "direct" });
@@ -316,11 +345,12 @@ public abstract class RemoteModeTests<TApp>(TApp app) : IClassFixture<TApp>, IAs
         return token.GetProperty("value").GetString()!;
     }
 
-    private async Task<HttpResponseMessage> CallAsync(JsonElement instance, string? token = null)
+    private async Task<HttpResponseMessage> CallAsync(JsonElement instance, string? token = null, string? session = null, string? message = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, $"mcp-gateway/{instance.GetProperty("slug").GetString()}/mcp");
-        request.Content = new StringContent("""{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}""", Encoding.UTF8, "application/json");
+        request.Content = new StringContent(message ?? """{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}""", Encoding.UTF8, "application/json");
         request.Headers.Add("Accept", "application/json, text/event-stream");
+        if (session is not null) request.Headers.Add("Mcp-Session-Id", session);
         return await app.NewClient(token ?? await TokenAsync(instance)).SendAsync(request, Cancel);
     }
 
