@@ -15,10 +15,9 @@ public static class GatewaySetup
     /// <summary>Registers the gateway.</summary>
     public static IServiceCollection AddMcpGateway(this IServiceCollection services, Action<GatewayOptions> configure)
     {
-        services.AddOptions<GatewayOptions>().Configure(configure);
+        services.AddRemoteInspector(configure);
         services.AddDataProtection();
         services.AddMetrics();
-        services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<OriginGuard>();
         services.AddSingleton<TrafficGate>();
         services.AddSingleton<PolicyGate>();
@@ -33,8 +32,16 @@ public static class GatewaySetup
         services.AddSingleton<Remote.RemoteGate>();
         services.AddSingleton<Remote.HostedRunner>();
         services.AddSingleton<Virtual.VirtualHosts>();
-        services.AddSingleton<RemoteInspector>();
         services.AddSingleton<GatewayHandler>();
+        return services;
+    }
+
+    /// <summary>Registers what asks remote servers what they speak; for a program without the gateway.</summary>
+    public static IServiceCollection AddRemoteInspector(this IServiceCollection services, Action<GatewayOptions> configure)
+    {
+        services.AddOptions<GatewayOptions>().Configure(configure);
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<RemoteInspector>();
         return services;
     }
 

@@ -30,7 +30,9 @@ internal static class ServerApp
             builder.AddInstances();
         }
         builder.AddTraffic(options);
-        if (options.HasGateway) builder.Services.AddMcpGateway(o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins, o.EgressAllow) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins, options.EgressAllow));
+        Action<GatewayOptions> gateway = o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins, o.EgressAllow) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins, options.EgressAllow);
+        if (options.HasGateway) builder.Services.AddMcpGateway(gateway);
+        else builder.Services.AddRemoteInspector(gateway);
         if (options.HasConsole) builder.AddWeb();
 
         last?.Invoke(builder);
