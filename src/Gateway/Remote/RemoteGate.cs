@@ -40,6 +40,7 @@ internal sealed class RemoteGate(RemoteHosts hosts, Forwarder forwarder, HostedR
     }
 
     // 2026-07-28: the header MUST be there; a request that names its version only in the body is for the server to refuse.
+    // A version that nobody knows is refused by the engine with the list of those that there are.
     private static bool IsModern(HttpRequest request) =>
-        HttpMethods.IsPost(request.Method) && request.Headers["MCP-Protocol-Version"] is [{ } version] && McpRevisions.IsModernDate(version);
+        HttpMethods.IsPost(request.Method) && request.Headers["MCP-Protocol-Version"] is [{ } version] && McpRevisions.Parse(version) is McpRevision.Unknown or >= McpRevision.R20260728;
 }

@@ -7,8 +7,10 @@ namespace McpCan.Protocol.Links;
 /// <summary>The headers of a modern request, which repeat what its body says (2026-07-28, basic/transports/streamable-http, Standard Headers).</summary>
 static class ModernHeaders
 {
-    public static List<KeyValuePair<string, string>> Of(ReadOnlySpan<byte> message, in Envelope envelope)
+    // Read from the message as it goes out: whoever adds metadata to one keeps no positions but those that he needs.
+    public static List<KeyValuePair<string, string>> Of(ReadOnlySpan<byte> message)
     {
+        var envelope = EnvelopeReader.Read(message);
         var headers = new List<KeyValuePair<string, string>>(3)
         {
             new("MCP-Protocol-Version", JsonText.Read(envelope.ModernVersion.Of(message)) ?? McpRevision.R20260728.Name()),

@@ -77,7 +77,7 @@ public static class RemoteProbe
             Answer answer;
             try
             {
-                answer = await AskAsync(message, ModernHeaders.Of(message, EnvelopeReader.Read(message)), limit, null, cancellationToken);
+                answer = await AskAsync(message, ModernHeaders.Of(message), limit, null, cancellationToken);
             }
             catch (RemoteException e) when (e.Failure is RemoteFailure.Timeout or RemoteFailure.BrokeOff or RemoteFailure.NotMcp)
             {

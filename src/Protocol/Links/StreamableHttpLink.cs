@@ -58,7 +58,7 @@ public sealed class StreamableHttpLink : HttpLink
             return default;
         }
         var kind = new CallKind(envelope);
-        _ = RunAsync(call, kind, body, modern ? ModernHeaders.Of(message, envelope) : [], cancel!);
+        _ = RunAsync(call, kind, body, modern ? ModernHeaders.Of(body) : [], cancel!);
         return default;
     }
 
@@ -83,7 +83,7 @@ public sealed class StreamableHttpLink : HttpLink
             Cancel(Envelope.ReadInteger(envelope.RequestId.Of(body)));
             return default;
         }
-        return new(NotifyAsync(body, modern ? ModernHeaders.Of(body, envelope) : [], opensStream: !modern && envelope.Method == KnownMethod.Initialized));
+        return new(NotifyAsync(body, modern ? ModernHeaders.Of(body) : [], opensStream: !modern && envelope.Method == KnownMethod.Initialized));
     }
 
     async Task NotifyAsync(byte[] body, List<KeyValuePair<string, string>> headers, bool opensStream)

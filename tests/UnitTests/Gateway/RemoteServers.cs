@@ -47,6 +47,7 @@ internal static class RemoteServers
         if (body.Contains("\"initialize\"")) await context.JsonAsync($$$"""{"jsonrpc":"2.0","id":{{{FakeServer.IdOf(body)}}},"error":{"code":-32601,"message":"no"}}""", 404);
         else if (body.Contains("server/discover")) await context.JsonAsync(FakeServer.Result(body, """{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"new","version":"2"}}}"""));
         else if (body.Contains("subscriptions/listen")) await context.ForeverAsync();
+        else if (body.Contains("tools/call") && context.Request.Headers["Mcp-Name"] != "echo") await context.JsonAsync($$$"""{"jsonrpc":"2.0","id":{{{FakeServer.IdOf(body)}}},"error":{"code":-32020,"message":"Header mismatch"}}""", 400);
         else await context.JsonAsync(Answer(body));
     }
 
