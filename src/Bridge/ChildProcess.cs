@@ -1,6 +1,6 @@
 using System.Net.Sockets;
-using McpCan.Protocol.Sessions;
 using McpCan.Protocol.Links;
+using McpCan.Protocol.Sessions;
 using McpCan.Protocol.Stdio;
 using Microsoft.Win32.SafeHandles;
 

@@ -30,7 +30,7 @@ internal static class ServerApp
             builder.AddInstances();
         }
         builder.AddTraffic(options);
-        Action<GatewayOptions> gateway = o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins, o.EgressAllow) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins, options.EgressAllow);
+        Action<GatewayOptions> gateway = o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins, o.EgressAllow) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins, options.Egress);
         if (options.HasGateway) builder.Services.AddMcpGateway(gateway);
         else builder.Services.AddRemoteInspector(gateway);
         if (options.HasConsole) builder.AddWeb();

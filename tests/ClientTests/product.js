@@ -167,7 +167,7 @@ export async function until(what, seconds, condition) {
   }
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((done, fail) => {
     const server = createServer().once('error', fail).listen(0, '127.0.0.1', () => {
       const { port } = server.address();

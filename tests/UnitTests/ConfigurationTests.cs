@@ -51,6 +51,24 @@ public sealed class ConfigurationTests
     public void WrongDatabase_DoesNotShowItsPassword() =>
         Assert.DoesNotContain("pa55", Assert.Throws<StartException>(() => Read(environment: new() { ["MCPCAN_DATABASE"] = "Hots=x;Password=pa55" })).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("127.0.0.1", null, null, null, "loopback private")]
+    [InlineData("localhost", null, null, null, "loopback private")]
+    [InlineData("*", null, null, null, "")]
+    [InlineData("10.0.0.5", null, null, null, "")]
+    [InlineData("127.0.0.1", "https://mcp.example.com", null, null, "")]
+    [InlineData("127.0.0.1", null, "127.0.0.1", null, "")]
+    [InlineData("127.0.0.1", null, null, "none", "")]
+    [InlineData("*", null, null, "loopback,10.1.0.0/16", "loopback 10.1.0.0/16")]
+    public void RemoteServersNearby_AreOpenOnlyWhereNobodyElseReachesUs(string host, string? publicUrl, string? proxies, string? egress, string open)
+    {
+        var environment = new Dictionary<string, string> { ["MCPCAN_HOST"] = host };
+        if (publicUrl is not null) environment["MCPCAN_PUBLIC_URL"] = publicUrl;
+        if (proxies is not null) environment["MCPCAN_KNOWN_PROXIES"] = proxies;
+        if (egress is not null) environment["MCPCAN_EGRESS_ALLOW"] = egress;
+        Assert.Equal(open, string.Join(' ', Read(environment: environment).Egress));
+    }
+
     private static McpCanOptions Read(Dictionary<string, string?>? file = null, Dictionary<string, string>? environment = null, Dictionary<string, string?>? commandLine = null)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(file ?? []);

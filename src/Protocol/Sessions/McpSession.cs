@@ -1,5 +1,5 @@
-using McpCan.Protocol.Messages;
 using McpCan.Protocol.Links;
+using McpCan.Protocol.Messages;
 using Microsoft.AspNetCore.Http;
 
 namespace McpCan.Protocol.Sessions;

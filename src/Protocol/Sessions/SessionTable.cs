@@ -47,7 +47,7 @@ public sealed class SessionTable : IDisposable
         {
             var lease = await servers.RentAsync(principal, cancellationToken);
             var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(20));
-            var session = new McpSession(id, principal, overSse, lease, options, ended => sessions.TryRemove(ended.Id, out _)) 
+            var session = new McpSession(id, principal, overSse, lease, options, ended => sessions.TryRemove(ended.Id, out _))
             {
                 ServerAnswered = ServerAnswered,
                 WatchCalls = WatchHeld,

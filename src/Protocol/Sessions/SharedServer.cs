@@ -1,6 +1,6 @@
 using System.Text;
-using McpCan.Protocol.Messages;
 using McpCan.Protocol.Links;
+using McpCan.Protocol.Messages;
 using McpCan.Protocol.Modern;
 
 namespace McpCan.Protocol.Sessions;

@@ -23,7 +23,7 @@ public sealed class McpCanOptions
     public string[] AllowedOrigins { get; set; } = [];
     /// <summary>Reverse proxies (addresses or networks such as <c>10.0.0.0/8</c>) whose <c>X-Forwarded-*</c> headers count.</summary>
     public string[] KnownProxies { get; set; } = [];
-    /// <summary>Addresses beyond public ones that remote servers may have: <c>loopback</c>, <c>private</c>, or networks such as <c>10.1.0.0/16</c>.</summary>
+    /// <summary>Addresses beyond public ones that remote servers may have: <c>loopback</c>, <c>private</c>, or networks such as <c>10.1.0.0/16</c>; <c>none</c> for no more. Empty: see <see cref="Egress"/>.</summary>
     public string[] EgressAllow { get; set; } = [];
     /// <summary>Weakest isolation that managed instances may run with: <c>sandbox</c>, <c>landlock</c> or <c>none</c>.</summary>
     public string MinimumIsolation { get; set; } = "landlock";
@@ -50,6 +50,13 @@ public sealed class McpCanOptions
     public bool HasConsole => Role != "gateway";
     /// <summary>Whether this process serves MCP clients.</summary>
     public bool HasGateway => Role != "console";
+    /// <summary>
+    /// What <see cref="EgressAllow"/> comes to. On a machine of one's own, reached by nobody else, whoever adds servers may
+    /// run programs here anyway: this machine and its network are open unless said otherwise. To others they are closed.
+    /// </summary>
+    public string[] Egress => EgressAllow is not [] ? [.. EgressAllow.Where(e => e != "none")] : IsForThisMachineAlone ? ["loopback", "private"] : [];
+    private bool IsForThisMachineAlone =>
+        PublicUrl is null && KnownProxies is [] && (Host == "localhost" || System.Net.IPAddress.TryParse(Host, out var address) && System.Net.IPAddress.IsLoopback(address));
     /// <summary>Whether the database is PostgreSQL.</summary>
     public bool UsesPostgres => !Database.Equals("sqlite", StringComparison.OrdinalIgnoreCase);
 }

@@ -27,7 +27,7 @@ internal static class McpCanOptionsRules
         Rule(o.AllowedHosts.All(h => !h.Contains('/') && !h.Contains(' ')), nameof(o.AllowedHosts), "host names separated by commas, without scheme or path");
         Rule(o.AllowedOrigins.All(IsOrigin), nameof(o.AllowedOrigins), "origins separated by commas, for example https://app.example.com");
         Rule(o.KnownProxies.All(p => IPAddress.TryParse(p, out _) || IPNetwork.TryParse(p, out _)), nameof(o.KnownProxies), "IP addresses or networks such as 10.0.0.0/8, separated by commas");
-        Rule(o.EgressAllow.All(e => e is "loopback" or "private" || IPAddress.TryParse(e, out _) || IPNetwork.TryParse(e, out _)), nameof(o.EgressAllow), "'loopback', 'private', IP addresses or networks such as 10.1.0.0/16, separated by commas");
+        Rule(o.EgressAllow.All(e => e is "loopback" or "private" or "none" || IPAddress.TryParse(e, out _) || IPNetwork.TryParse(e, out _)), nameof(o.EgressAllow), "'loopback', 'private', 'none', IP addresses or networks such as 10.1.0.0/16, separated by commas");
         Rule(Isolations.Contains(o.MinimumIsolation, StringComparer.Ordinal), nameof(o.MinimumIsolation), "'sandbox', 'landlock' or 'none'");
         Rule(o.MaxPackageBytes > 0, nameof(o.MaxPackageBytes), "above 0");
         Rule(o.MaxMcpRequestBytes > 0, nameof(o.MaxMcpRequestBytes), "above 0");

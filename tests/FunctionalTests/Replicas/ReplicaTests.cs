@@ -134,7 +134,8 @@ public sealed class ReplicaTests(PostgresApp first) : IClassFixture<PostgresApp>
         var instance = await first.Services.GetRequiredService<InstanceManager>().GetAsync(Fleet.Id(running), Cancel);
         var late = new InstanceChanges(
             first.Services.GetRequiredService<IDbContextFactory<McpCan.Server.McpCanDb>>(), first.Services.GetRequiredService<InstanceRoutes>(), first.Services.GetRequiredService<InstanceFeed>(),
-            first.Services.GetRequiredService<News>(), first.Clock) { Term = changes.Term - 1 };
+            first.Services.GetRequiredService<News>(), first.Clock)
+        { Term = changes.Term - 1 };
         instance.Place = new WorkloadPlace("unix:/elsewhere", 99, instance.Generation);
 
         Assert.False(await late.ObserveAsync(instance, Cancel));

@@ -99,7 +99,8 @@ public sealed class TakeoverTests(TakeoverTests.Witness witness) : IClassFixture
         var package = await (await api.PostAsync(new Uri("api/v1/packages", UriKind.Relative), form, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
         var made = await (await api.PostAsJsonAsync("api/v1/instances", new
         {
-            name = "endless", source = new { type = "package", packageId = Fleet.Id(package), install = new[] { "sleep", "600" }, start = new[] { "python3", "server.py" } },
+            name = "endless",
+            source = new { type = "package", packageId = Fleet.Id(package), install = new[] { "sleep", "600" }, start = new[] { "python3", "server.py" } },
         }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
         await Eventually.HoldsAsync(() => Sleeping(made).Count > 0);
         var left = Marked(made);

@@ -75,7 +75,8 @@ public sealed class ClientConfigTests
     {
         var instance = Direct(new RemoteServer
         {
-            ProtectedUrl = "protected", Url = "https://remote.example.com/mcp?api_key=***",
+            ProtectedUrl = "protected",
+            Url = "https://remote.example.com/mcp?api_key=***",
             Headers = new Dictionary<string, EnvValue> { ["X-Api-Key"] = new("protected", true), ["X-Team"] = new("bl\"ue") },
         });
 
