@@ -47,7 +47,7 @@ public abstract class VirtualTests<TApp>(TApp app) : IClassFixture<TApp> where T
 
         await app.Operator.PostAsync(new Uri($"api/v1/instances/{second}/stop", UriKind.Relative), null, Cancel);
         var degraded = await BecomesAsync(id, "Degraded");
-        Assert.Contains("stopped", degraded.GetProperty("status").GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Contains("member two", degraded.GetProperty("status").GetProperty("reason").GetString(), StringComparison.Ordinal);
         Assert.Equal(["echo", "quit"], Names(await client.AskAsync("tools/list", new { })));
 
         await SendAsync(HttpMethod.Patch, $"instances/{id}", new { @virtual = new { members = new[] { new { instance = first, prefix = "x" } } } }, HttpStatusCode.OK);
