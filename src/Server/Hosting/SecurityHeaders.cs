@@ -4,7 +4,7 @@ namespace McpCan.Server.Hosting;
 internal static class SecurityHeaders
 {
     // MudBlazor writes its theme as a style block, hence inline styles; scripts only from files of ours.
-    private const string Policy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    private const string Policy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:; "
         + "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
 
     // The API reference page configures itself by an inline script that we do not write. It runs none of our data.

@@ -33,6 +33,7 @@ internal static class InstancesSetup
         services.AddSingleton<IRemoteInspector, GatewayInspector>();
         services.AddSingleton<RemoteProbe>();
         services.AddSingleton<InstanceInspector>();
+        services.AddSingleton<PlaygroundSessions>();
         services.AddSingleton(s => new InstanceManager(
             s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<RemoteSettings>(), s.GetRequiredService<InstanceChanges>(),
             s.GetRequiredService<Idempotency>(), s.GetRequiredService<TimeProvider>()));
@@ -46,6 +47,7 @@ internal static class InstancesSetup
     {
         var api = app.MapApi();
         api.MapInstances();
+        api.MapPlayground();
         api.MapEnvironments();
     }
 

@@ -15,6 +15,9 @@ public sealed class PackageTexts;
 /// <summary>Texts of overview and environments.</summary>
 public sealed class PlatformTexts;
 
+/// <summary>Texts of the playground.</summary>
+public sealed class PlaygroundTexts;
+
 /// <summary>Texts of remote servers and of the change between modes.</summary>
 public sealed class RemoteTexts;
 
