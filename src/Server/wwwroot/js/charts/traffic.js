@@ -38,6 +38,7 @@ class TrafficView {
       item.button.setAttribute("aria-pressed", item.button.getAttribute("aria-pressed") !== "true");
       this.drawOne(item);
     });
+    item.button.disabled = false; // before this a click would be lost
     return item;
   }
 
