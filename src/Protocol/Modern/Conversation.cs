@@ -77,9 +77,10 @@ sealed class Conversation : PendingCall
             inputs.Clear();
         }
         gathering.Dispose();
-        var finished = to is null ? default : lease.Additions.Finish(to, method, message, envelope);
+        // Given back before the client has its answer: its next call finds the server free.
+        var additions = lease.Additions;
         pool.Return(lease, usable: true);
-        return finished;
+        return to is null ? default : additions.Finish(to, method, message, envelope);
     }
 
     // -32042 (2025-11-25): the user must visit addresses first, then the same request is sent again.
