@@ -85,6 +85,7 @@ public sealed class PageTests(ConsoleServer server)
         await visit.OpenAsync("/");
         await page.Keyboard.PressAsync("g");
         await page.Keyboard.PressAsync("i");
+        await page.Keyboard.PressAsync("t"); // "i" was the end of "g i": this is no "g t"
         await Expect(page.GetByRole(AriaRole.Heading, new() { Name = "Instances", Level = 1 })).ToBeVisibleAsync();
         await page.Keyboard.PressAsync("Control+k");
         await page.Keyboard.TypeAsync("tok");

@@ -40,6 +40,9 @@ public sealed class Browser(IJSRuntime js) : IAsyncDisposable
 
     public async Task FocusAsync(string selector) => await (await ModuleAsync()).InvokeAsync<bool>("focus", selector);
 
+    /// <summary>Focuses the page's heading, unless the person types somewhere.</summary>
+    public async Task FocusHeadingAsync() => await (await ModuleAsync()).InvokeVoidAsync("focusHeading");
+
     public async Task FocusFirstInvalidAsync() => await (await ModuleAsync()).InvokeAsync<bool>("focusFirstInvalid");
 
     public async Task GuardLeavingAsync(bool on) => await (await ModuleAsync()).InvokeVoidAsync("guardLeaving", on);

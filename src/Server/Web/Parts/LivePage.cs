@@ -15,6 +15,8 @@ public abstract class LivePage : ComponentBase, IDisposable
     private IDisposable? _subscription;
     private int _pending;
 
+    protected LivePage() => Gone = _gone.Token;
+
     [Inject] protected InstanceFeed Feed { get; set; } = default!;
     [Inject] protected Toasts Toasts { get; set; } = default!;
     [CascadingParameter] private Task<AuthenticationState> Authentication { get; set; } = default!;
@@ -24,7 +26,7 @@ public abstract class LivePage : ComponentBase, IDisposable
     protected bool Loaded { get; private set; }
     protected string? Problem { get; private set; }
     /// <summary>Cancelled when the person leaves the page.</summary>
-    protected CancellationToken Gone => _gone.Token;
+    protected CancellationToken Gone { get; }
     /// <summary>Id of the one instance of interest; null for all.</summary>
     protected virtual string? Watched => null;
 
@@ -76,7 +78,7 @@ public abstract class LivePage : ComponentBase, IDisposable
         using var timer = new PeriodicTimer(Again);
         try
         {
-            while (await timer.WaitForNextTickAsync(_gone.Token)) Changed(Watched ?? "");
+            while (await timer.WaitForNextTickAsync(Gone)) Changed(Watched ?? "");
         }
         catch (OperationCanceledException)
         {

@@ -51,6 +51,9 @@ export function focus(selector) {
   element.scrollIntoView({ block: "nearest" });
   return true;
 }
+export function focusHeading() {
+  if (!typing(document.activeElement ?? document.body)) document.querySelector("h1")?.focus();
+}
 export function focusFirstInvalid() { return focus('[aria-invalid="true"]'); }
 export function guardLeaving(on) { window.onbeforeunload = on ? e => { e.preventDefault(); return ""; } : null; }
 
@@ -134,6 +137,7 @@ export function upload(id, input, url, fields, headers, listener) {
 export function cancelUpload(id) { uploads.get(id)?.abort(); }
 export function fileOf(input) { const f = input.files?.[0]; return f ? { name: f.name, size: f.size } : null; }
 export function dropInto(zone, input) {
+  if (!zone) return; // the page was left meanwhile
   zone.addEventListener("dragover", e => { e.preventDefault(); zone.classList.add("over"); });
   zone.addEventListener("dragleave", () => zone.classList.remove("over"));
   zone.addEventListener("drop", e => {

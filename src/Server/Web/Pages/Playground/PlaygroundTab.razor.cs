@@ -43,7 +43,7 @@ public sealed partial class PlaygroundTab : IAsyncDisposable
     private bool _loading;
     private DateTimeOffset _since;
     private ElementReference _root;
-    private IJSObjectReference? _module;
+    private ElementScript? _script;
     private bool _attached;
 
     [Parameter, EditorRequired] public Instance Instance { get; set; } = default!;
@@ -80,9 +80,10 @@ public sealed partial class PlaygroundTab : IAsyncDisposable
     {
         if (_attached) return;
         _attached = true;
-        _module = await Js.InvokeAsync<IJSObjectReference>("import", "./js/playground.js");
-        await _module.InvokeVoidAsync("attach", _root);
-        _saved = ReadSaved(await _module.InvokeAsync<string?>("load", SavedKey));
+        _script = new(Js);
+        await _script.ImportAsync("./js/playground.js");
+        await _script.CallAsync<object>("attach", _root);
+        _saved = ReadSaved(await _script.CallAsync<string>("load", SavedKey));
         StateHasChanged();
     }
 
@@ -307,7 +308,7 @@ public sealed partial class PlaygroundTab : IAsyncDisposable
         await StoreAsync();
     }
 
-    private async Task StoreAsync() => await _module!.InvokeVoidAsync("store", SavedKey, JsonSerializer.Serialize(_saved, Plain));
+    private async Task StoreAsync() => await _script!.CallAsync<object>("store", SavedKey, JsonSerializer.Serialize(_saved, Plain));
 
     private static List<SavedCall> ReadSaved(string? text)
     {
@@ -334,8 +335,6 @@ public sealed partial class PlaygroundTab : IAsyncDisposable
     {
         if (_running is { } running) await running.CancelAsync();
         await _connection.DisposeAsync();
-        if (_module is null) return;
-        try { await _module.DisposeAsync(); }
-        catch (JSDisconnectedException) { /* the browser has gone, and the module with it */ }
+        if (_script is not null) await _script.DisposeAsync();
     }
 }
