@@ -6,9 +6,11 @@ Environment.SetEnvironmentVariable(ChildHost.InlineSockets, "1");
 
 switch (args)
 {
-    case ["--config", var path]:
+    case ["--config", var path, .. [] or ["--wait"]]:
         try
         {
+            // In a container: what starts us gives the configuration once the network is as it has to be.
+            while (args.Length > 2 && !File.Exists(path)) await Task.Delay(10);
             return await BridgeApp.RunAsync(BridgeConfig.Load(path));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidDataException)
@@ -19,6 +21,6 @@ switch (args)
     case ["--guard", var mark]:
         return Guard.Run(mark);
     default:
-        await Console.Error.WriteLineAsync("usage: mcpcan-bridge --config FILE");
+        await Console.Error.WriteLineAsync("usage: mcpcan-bridge --config FILE [--wait]");
         return 2;
 }

@@ -6,7 +6,16 @@ namespace McpCan.Server.Runtimes;
 internal sealed record BridgeState(string State, int Sessions, int Children, int RunningCalls, int Restarts, BridgeExit? LastExit);
 
 /// <summary>How a server process behind the bridge ended.</summary>
-internal sealed record BridgeExit(int? Code, string? Signal, DateTimeOffset Time, string[]? LastLines);
+internal sealed record BridgeExit(int? Code, string? Signal, DateTimeOffset Time, string[]? LastLines)
+{
+    /// <summary>The same with the likely cause.</summary>
+    public WorkloadExit Explain(bool outOfMemory)
+    {
+        var lines = LastLines ?? [];
+        int? signal = Signal is null ? null : Signal switch { "SIGABRT" => 6, "SIGKILL" => 9, "SIGSEGV" => 11, "SIGTERM" => 15, var s when int.TryParse(s, out var n) => n, _ => 0 };
+        return new WorkloadExit(Code, signal, "run", ExitReasons.Explain("run", Code, signal, signal == 9 && outOfMemory, lines), lines, Time);
+    }
+}
 
 /// <summary>The bridge's control calls.</summary>
 internal static class BridgeClient

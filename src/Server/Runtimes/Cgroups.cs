@@ -141,6 +141,9 @@ internal sealed class Cgroups
         return (cpu, memory);
     }
 
+    /// <summary>Processes and threads now; null when no group tells.</summary>
+    public static int? Count(IEnumerable<string> folders) => (int?)folders.Select(f => Number(f, "pids.current")).FirstOrDefault(n => n is not null);
+
     private void Use(string[] controllers, string mount, string? own, string installation)
     {
         foreach (var start in new[] { own is null ? mount : mount + own.TrimEnd('/'), mount }.Distinct().Where(Directory.Exists))

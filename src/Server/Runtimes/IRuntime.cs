@@ -78,8 +78,20 @@ public sealed record WorkloadSpec
     public string Processes { get; init; } = "per-session";
     /// <summary>Limits in force.</summary>
     public WorkloadLimits Limits { get; init; } = new();
+    /// <summary>Where the workload may connect to.</summary>
+    public EgressPolicy Egress { get; init; } = EgressPolicy.Open;
     /// <summary>Weakest isolation that the policy accepts.</summary>
     public IsolationLevel MinimumIsolation { get; init; } = IsolationLevel.Landlock;
+}
+
+/// <summary>Where a workload may connect to. In no mode to the platform, to other workloads or to metadata addresses of a cloud.</summary>
+/// <param name="Mode"><c>open</c> or <c>none</c>.</param>
+public sealed record EgressPolicy(string Mode)
+{
+    /// <summary>Anywhere that the administrator's rules leave open.</summary>
+    public static readonly EgressPolicy Open = new("open");
+    /// <summary>Nowhere.</summary>
+    public static readonly EgressPolicy None = new("none");
 }
 
 /// <summary>An uploaded archive.</summary>

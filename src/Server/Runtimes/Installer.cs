@@ -10,8 +10,15 @@ namespace McpCan.Server.Runtimes;
 /// The install phase: runs in a sandbox of its own, with the network and the package managers' caches, and without the workload's secrets' files.
 /// Its result lies in <c>cache/install/KEY</c> and serves every later start with the same key.
 /// </summary>
-internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host, TimeProvider time)
+/// <param name="options">The data folder.</param>
+/// <param name="downloads">Folder of the package managers' caches.</param>
+/// <param name="run">Runs a command of the phase to its end, apart from everything else.</param>
+/// <param name="time">The clock.</param>
+internal sealed class Installer(ProcessRuntimeOptions options, string downloads, Installer.RunCommand run, TimeProvider time)
 {
+    /// <summary>Runs a command to its end; the result is its exit code. Nothing of it is left afterwards.</summary>
+    public delegate Task<int> RunCommand(WorkloadSpec spec, string[] command, Layout layout, IsolationLevel level, Action<string, string> line, CancellationToken cancellationToken);
+
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _busy = new();
 
     /// <summary>Folder with what was installed as the workload sees it, and on this machine.</summary>
@@ -27,7 +34,7 @@ internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host,
     {
         if (spec.Install is not { } step) return new(null);
         // Outside of a sandbox the paths differ, and some tools write them into what they install.
-        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{step.CacheKey}\n{spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level == IsolationLevel.Sandbox}")))[..40];
+        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{step.CacheKey}\n{spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level >= IsolationLevel.Sandbox}")))[..40];
         var cache = Path.Combine(options.Data, "cache", "install", key);
         var gate = _busy.GetOrAdd(key, _ => new SemaphoreSlim(1));
         await gate.WaitAsync(cancellationToken);
@@ -82,7 +89,7 @@ internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host,
     /// </summary>
     public static Result PlaceDeps(WorkloadSpec spec, WorkloadFolder folder, Result installed, IsolationLevel level, CancellationToken cancellationToken)
     {
-        if (installed.Deps is not { } deps || spec.Install?.Kind != "npx" || level != IsolationLevel.Sandbox) return installed;
+        if (installed.Deps is not { } deps || spec.Install?.Kind != "npx" || level < IsolationLevel.Sandbox) return installed;
         var mark = Path.GetFileName(installed.Cache);
         if (!File.Exists(folder.DepsMark) || File.ReadAllText(folder.DepsMark) != mark || !Directory.Exists(folder.Deps))
         {
@@ -118,7 +125,7 @@ internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host,
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (spec.Limits.InstallSeconds > 0) limit.CancelAfter(TimeSpan.FromSeconds(spec.Limits.InstallSeconds));
-        var layout = Layout.ForInstall(level, folder, cache, options.Data, spec.Package is not null);
+        var layout = Layout.ForInstall(level, folder, cache, downloads, spec.Package is not null);
         foreach (var made in layout.Mounts.Where(m => m.Writable)) Directory.CreateDirectory(made.Host);
         foreach (var command in step.Commands)
         {
@@ -128,7 +135,7 @@ internal sealed class Installer(ProcessRuntimeOptions options, SandboxHost host,
             var code = -1;
             try
             {
-                code = await host.RunAsync(spec, vector, layout, level, log.Write, limit.Token);
+                code = await run(spec, vector, layout, level, log.Write, limit.Token);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {

@@ -17,7 +17,7 @@ internal sealed record Layout
 
     public static Layout ForRun(IsolationLevel level, WorkloadFolder folder, Installer.Result installed, string bridge, bool hasApp)
     {
-        var inside = level == IsolationLevel.Sandbox;
+        var inside = level >= IsolationLevel.Sandbox;
         var layout = Places(inside, folder, installed.Deps ?? "/deps", folder.App) with { Bridge = inside ? "/opt/mcpcan" : bridge, HasApp = hasApp };
         layout.Mounts.AddRange(
         [
@@ -29,12 +29,11 @@ internal sealed record Layout
         return layout;
     }
 
-    public static Layout ForInstall(IsolationLevel level, WorkloadFolder folder, string cache, string data, bool hasApp)
+    public static Layout ForInstall(IsolationLevel level, WorkloadFolder folder, string cache, string downloads, bool hasApp)
     {
-        var downloads = Path.Combine(data, "cache");
-        var layout = Places(level == IsolationLevel.Sandbox, folder, Path.Combine(cache, "deps"), Path.Combine(cache, "app")) with { Install = true, HasApp = hasApp };
+        var layout = Places(level >= IsolationLevel.Sandbox, folder, Path.Combine(cache, "deps"), Path.Combine(cache, "app")) with { Install = true, HasApp = hasApp };
         // A home of its own: install scripts are other code than the server, and see nothing that it keeps.
-        layout = layout with { Home = level == IsolationLevel.Sandbox ? layout.Home : Path.Combine(folder.Tmp, "home"), Cache = level == IsolationLevel.Sandbox ? "/cache" : downloads };
+        layout = layout with { Home = level >= IsolationLevel.Sandbox ? layout.Home : Path.Combine(folder.Tmp, "home"), Cache = level >= IsolationLevel.Sandbox ? "/cache" : downloads };
         layout.Mounts.AddRange([new(Path.Combine(folder.Tmp, "home"), layout.Home, true), new(Path.Combine(folder.Tmp, "tmp"), layout.Tmp, true), new(Path.Combine(cache, "deps"), layout.Deps, true)]);
         foreach (var manager in (string[])["npm", "pip", "uv"]) layout.Mounts.Add(new(Path.Combine(downloads, manager), Path.Combine(layout.Cache, manager), true));
         if (hasApp) layout.Mounts.Add(new(Path.Combine(cache, "app"), layout.App, true));

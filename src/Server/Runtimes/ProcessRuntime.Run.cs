@@ -16,7 +16,7 @@ public sealed partial class ProcessRuntime
         if (bridge.DotNet is { } dotnet && !HostTools.InSystem(dotnet)) layout.Mounts.Add(new(dotnet, dotnet));
         var (tools, _) = await _tools.InterpretersAsync();
         var directory = layout.Directory(spec.WorkingDirectory);
-        if (spec.Package is null) MakeHome(folder.Home, spec.WorkingDirectory);
+        if (spec.Package is null) folder.MakeHome(spec.WorkingDirectory);
         var command = spec.Command.Select(layout.Fill).ToArray();
         if (command is [CommandPlans.Bin, ..]) command[0] = $"{layout.Deps}/node_modules/.bin/{Installer.NpxProgram(installed.Deps ?? throw new IOException("Nothing was installed."))}";
         if (HostTools.Extra(command[0]) is { } extra) layout.Mounts.Add(new(extra.Host, extra.Inside));
@@ -101,27 +101,16 @@ public sealed partial class ProcessRuntime
     private async Task ListeningAsync(WorkloadFolder folder, WorkloadState state, IsolationLevel level, CancellationToken cancellationToken)
     {
         var begin = _time.GetTimestamp();
-        var made = Path.Combine(folder.Run, "bridge.sock");
         var linked = false;
         while (true)
         {
-            linked = linked || (File.Exists(made) && Link(made, folder.Socket));
+            linked = linked || folder.LinkSocket();
             if (linked && await BridgeClient.StatusAsync(state.Address, cancellationToken) is not null) return;
             if (!state.Leader.Alive) throw new WorkloadFailedException(await ExitAsync(folder, state, "start", cancellationToken));
             if (_time.GetElapsedTime(begin) > TimeSpan.FromSeconds(60))
                 throw new WorkloadFailedException(new WorkloadExit(null, null, "start", "The bridge did not answer within 60 seconds.", Output(folder), _time.GetUtcNow()));
             await Task.Delay(Pace, _time, cancellationToken);
         }
-    }
-
-    /// <summary>Gives the socket its second name. A link in its place is not followed, and anything but a socket is refused.</summary>
-    private static bool Link(string made, string second)
-    {
-        File.Delete(second);
-        if (Linux.HardLink(made, second) != 0) return false;
-        if (new FileInfo(second).LinkTarget is null && Linux.IsSocket(second)) return true;
-        File.Delete(second);
-        return false;
     }
 
     private string Address(WorkloadFolder folder, string instanceId) => _paths.Shorten(instanceId, folder.Socket, "bridge.sock");
@@ -203,7 +192,7 @@ public sealed partial class ProcessRuntime
         }
         if (_started.TryRemove(instance, out var started)) started.Process.Dispose();
         folder.Forget();
-        if (Directory.Exists(folder.Root))
+        if (Directory.Exists(folder.Root) && !folder.IsContainer)
         {
             File.Delete(folder.Socket);
             WorkloadFolder.Delete(folder.Run);
@@ -262,26 +251,6 @@ public sealed partial class ProcessRuntime
         var level = await _host.ChooseAsync(spec.MinimumIsolation);
         return level > IsolationLevel.None || _options.AllowNone ? level
             : throw new PlatformNotSupportedException("This machine offers no isolation, and an administrator has not allowed to run without (MCPCAN_MINIMUM_ISOLATION=none).");
-    }
-
-    /// <summary>Number of the next run and of its first log line. The log is the workload's to write, so what it says is believed within bounds only.</summary>
-    private (int Run, long First) Numbers(WorkloadFolder folder)
-    {
-        const long mostLines = 1_000_000_000;
-        if (folder.Numbers is not { } last) return (1, 1);
-        var written = new LogFiles(folder, _time).LastNumber(last.Run);
-        return (last.Run + 1, written < last.FirstLine ? last.FirstLine : written > last.FirstLine + mostLines ? last.FirstLine + mostLines : written + 1);
-    }
-
-    private static void MakeHome(string home, string? relative)
-    {
-        var path = home;
-        foreach (var part in (relative ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
-        {
-            path = Path.Combine(path, part);
-            if (new FileInfo(path).LinkTarget is not null) return; // the workload's own doing: inside it leads where it leads
-            Directory.CreateDirectory(path);
-        }
     }
 
     private void Keep(string instanceId, int run, Process process)

@@ -38,7 +38,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
         _time = time;
         _logger = logger;
         _host = new SandboxHost(_options, _tools);
-        _installer = new Installer(_options, _host, time);
+        _installer = new Installer(_options, Path.Combine(_options.Data, "cache"), _host.RunAsync, time);
         _paths = new ShortPaths(_options);
     }
 
@@ -60,7 +60,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
             await ClearAsync(folder, folder.Load()); // what a killed run left
         }
 
-        var (run, first) = Numbers(folder);
+        var (run, first) = folder.NextRun(_time);
         InstallLog? log = null;
         try
         {
@@ -135,10 +135,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
     public async Task<WorkloadExit?> GetServerExitAsync(string instanceId, CancellationToken cancellationToken)
     {
         if (Current(Folder(instanceId)) is not { } state || (await BridgeClient.StatusAsync(Adopt(state).Address, cancellationToken))?.LastExit is not { } exit) return null;
-        var lines = exit.LastLines ?? [];
-        int? signal = exit.Signal is null ? null : exit.Signal switch { "SIGABRT" => 6, "SIGKILL" => 9, "SIGSEGV" => 11, "SIGTERM" => 15, var s when int.TryParse(s, out var n) => n, _ => 0 };
-        var outOfMemory = signal == 9 && Cgroups.OutOfMemory(state.Groups) > 0;
-        return new WorkloadExit(exit.Code, signal, "run", ExitReasons.Explain("run", exit.Code, signal, outOfMemory, lines), lines, exit.Time);
+        return exit.Explain(Cgroups.OutOfMemory(state.Groups) > 0);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using McpCan.Server.Runtimes.Docker;
 
 namespace McpCan.Server.Runtimes;
 
@@ -70,6 +71,10 @@ internal sealed class WorkloadFolder(string root)
     private string StateFile => Path.Combine(Root, "state.json");
     private string NumbersFile => Path.Combine(Root, "numbers.json");
 
+    /// <summary>What a container's run is known by; there only while the workload is one.</summary>
+    public string ContainerFile => Path.Combine(Root, "container.json");
+    public bool IsContainer => File.Exists(ContainerFile);
+
     public void Make()
     {
         foreach (var folder in (string[])[Root, Run, Logs, App, Home, Tmp]) Directory.CreateDirectory(folder, OwnerOnly);
@@ -80,7 +85,7 @@ internal sealed class WorkloadFolder(string root)
     {
         Delete(Run);
         Delete(Tmp);
-        foreach (var file in (string[])[Socket, StateFile, StateFile + ".new"]) File.Delete(file);
+        foreach (var file in (string[])[Socket, StateFile, StateFile + ".new", ContainerFile]) File.Delete(file);
     }
 
     public WorkloadState? Load() => Read<WorkloadState>(StateFile);
@@ -92,6 +97,42 @@ internal sealed class WorkloadFolder(string root)
 
     public WorkloadNumbers? Numbers => Read<WorkloadNumbers>(NumbersFile);
     public void SaveNumbers(WorkloadNumbers numbers) => Write(NumbersFile, numbers);
+
+    /// <summary>Number of the next run and of its first log line. The log is the workload's to write, so what it says is believed within bounds only.</summary>
+    public (int Run, long First) NextRun(TimeProvider time)
+    {
+        const long mostLines = 1_000_000_000;
+        if (Numbers is not { } last) return (1, 1);
+        var written = new LogFiles(this, time).LastNumber(last.Run);
+        return (last.Run + 1, written < last.FirstLine ? last.FirstLine : written > last.FirstLine + mostLines ? last.FirstLine + mostLines : written + 1);
+    }
+
+    /// <summary>Makes the folder that a command starts in.</summary>
+    public void MakeHome(string? relative)
+    {
+        var path = Home;
+        foreach (var part in (relative ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            path = Path.Combine(path, part);
+            if (new FileInfo(path).LinkTarget is not null) return; // the workload's own doing: inside it leads where it leads
+            Directory.CreateDirectory(path);
+        }
+    }
+
+    /// <summary>Gives the bridge's socket its second name, once it is there. A link in its place is not followed, and anything but a socket is refused.</summary>
+    public bool LinkSocket()
+    {
+        var made = Path.Combine(Run, "bridge.sock");
+        if (!File.Exists(made)) return false;
+        File.Delete(Socket);
+        if (Linux.HardLink(made, Socket) != 0) return false;
+        if (new FileInfo(Socket).LinkTarget is null && Linux.IsSocket(Socket)) return true;
+        File.Delete(Socket);
+        return false;
+    }
+
+    public ContainerState? LoadContainer() => Read<ContainerState>(ContainerFile);
+    public void Save(ContainerState state) => Write(ContainerFile, state);
 
     /// <summary>Removes the folder; of the logs only when they are to go as well.</summary>
     public void Remove(bool purge)

@@ -47,13 +47,13 @@ public abstract class RuntimeContractTests
         await using var fixture = Create();
         await fixture.ApplyAsync(fixture.Python("i-a", "import subprocess,time\nfor i in range(3): subprocess.Popen(['sleep','600'],start_new_session=True)\nprint('forked',flush=True)\ntime.sleep(600)"));
         await fixture.LineAsync("i-a", m => m == "forked");
-        Assert.True(fixture.Processes >= 5);
+        Assert.True(await fixture.ProcessesAsync() >= 5);
         var exit = fixture.Runtime.WaitForExitAsync("i-a", TestContext.Current.CancellationToken);
 
         await fixture.Runtime.StopAsync("i-a", TestContext.Current.CancellationToken);
         await fixture.Runtime.StopAsync("i-a", TestContext.Current.CancellationToken);
 
-        Assert.Equal(0, fixture.Processes);
+        Assert.Equal(0, await fixture.ProcessesAsync());
         Assert.Equal(0, (await exit)!.Code);
         Assert.Null(await fixture.Runtime.GetStatusAsync("i-a", TestContext.Current.CancellationToken));
         Assert.Empty(await fixture.Runtime.ListAsync(TestContext.Current.CancellationToken));
@@ -68,7 +68,7 @@ public abstract class RuntimeContractTests
 
         await fixture.Runtime.RemoveAsync("i-a", purge: false, TestContext.Current.CancellationToken);
         Assert.Contains("up", await fixture.LogAsync("i-a"));
-        Assert.Equal(0, fixture.Processes);
+        Assert.Equal(0, await fixture.ProcessesAsync());
 
         await fixture.Runtime.RemoveAsync("i-a", purge: true, TestContext.Current.CancellationToken);
         Assert.Empty(await fixture.LogAsync("i-a"));
@@ -164,7 +164,7 @@ public abstract class RuntimeContractTests
         var failed = await Assert.ThrowsAsync<WorkloadFailedException>(() => fixture.ApplyAsync(spec));
 
         Assert.Contains("longer than 1 seconds", failed.Message, StringComparison.Ordinal);
-        Assert.Equal(0, fixture.Processes);
+        Assert.Equal(0, await fixture.ProcessesAsync());
     }
 
     [Fact]

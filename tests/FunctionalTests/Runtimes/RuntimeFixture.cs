@@ -6,20 +6,19 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace McpCan.FunctionalTests.Runtimes;
 
 /// <summary>A process runtime with a data folder of its own; at the end nothing of it is left, or the test fails.</summary>
-internal sealed class RuntimeFixture : IAsyncDisposable
+internal class RuntimeFixture : IAsyncDisposable
 {
     private static int _count;
-    private readonly List<ProcessRuntime> _all = [];
-    private readonly string _bridge;
+    private readonly List<IRuntime> _all = [];
+    private IRuntime? _runtime;
 
     public RuntimeFixture(IsolationLevel level = IsolationLevel.Sandbox, string? data = null, string? bridge = null, bool allowNone = false)
     {
         Data = data ?? Path.Combine(Path.GetTempPath(), $"mcpcan-runtime-{Guid.NewGuid():N}"[..28]);
         Directory.CreateDirectory(Data);
-        _bridge = bridge ?? StandIn;
+        Bridge = bridge ?? StandIn;
         Level = level;
         AllowNone = allowNone;
-        Runtime = Again();
     }
 
     public static string StandIn { get; } = Find("tests/FunctionalTests/Runtimes/stand-in-bridge.py");
@@ -30,17 +29,20 @@ internal sealed class RuntimeFixture : IAsyncDisposable
     public IsolationLevel Level { get; }
     public bool AllowNone { get; }
     public string Installation { get; } = $"mcpcan-test{Environment.ProcessId}x{Interlocked.Increment(ref _count)}";
-    public ProcessRuntime Runtime { get; }
+    public IRuntime Runtime => _runtime ??= Again();
+    protected string Bridge { get; }
+    protected ProcessRuntimeOptions Options => new() { Data = Data, InstallationId = () => Installation, BridgePath = Bridge, StrongestIsolation = Level, AllowNone = AllowNone };
     public List<string> Phases { get; } = [];
 
     /// <summary>A second server over the same data folder, as after a restart.</summary>
-    public ProcessRuntime Again()
+    public IRuntime Again()
     {
-        var runtime = new ProcessRuntime(new ProcessRuntimeOptions { Data = Data, InstallationId = () => Installation, BridgePath = _bridge, StrongestIsolation = Level, AllowNone = AllowNone },
-            TimeProvider.System, NullLogger<ProcessRuntime>.Instance);
+        var runtime = Make();
         _all.Add(runtime);
         return runtime;
     }
+
+    protected virtual IRuntime Make() => new ProcessRuntime(Options, TimeProvider.System, NullLogger<ProcessRuntime>.Instance);
 
     public Task<WorkloadStatus> ApplyAsync(WorkloadSpec spec) => Runtime.ApplyAsync(spec, new PhaseList(Phases), TestContext.Current.CancellationToken);
 
@@ -85,11 +87,14 @@ internal sealed class RuntimeFixture : IAsyncDisposable
     /// <summary>Processes that carry the installation's mark.</summary>
     public int Processes => ProcessTable.Marked(Installation + "/").Count;
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Processes of the installation's workloads.</summary>
+    public virtual Task<int> ProcessesAsync() => Task.FromResult(Processes);
+
+    public virtual async ValueTask DisposeAsync()
     {
         foreach (var status in await Runtime.ListAsync(CancellationToken.None)) await Runtime.RemoveAsync(status.InstanceId, purge: true, CancellationToken.None);
-        foreach (var runtime in _all) runtime.Dispose();
-        var left = Processes;
+        var left = await ProcessesAsync();
+        foreach (var runtime in _all) ((IDisposable)runtime).Dispose();
         Directory.Delete(Data, recursive: true);
         Cgroups.Detect(Installation).Dissolve();
         Assert.Equal(0, left);

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """A stand-in for the bridge, where only the runtime is looked at: answers /-/status and /-/stop, runs the command once, logs its stderr and stdout."""
-import datetime, json, os, signal, socketserver, subprocess, sys, threading
+import datetime, json, os, signal, socketserver, subprocess, sys, threading, time as clock
 from http.server import BaseHTTPRequestHandler
 
+while "--wait" in sys.argv and not os.path.exists(sys.argv[2]):
+    clock.sleep(0.01)
 config = json.load(open(sys.argv[2]))
 path = config["listen"][len("unix:"):]
 number = config["firstLogNumber"]

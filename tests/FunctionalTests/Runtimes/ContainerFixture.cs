@@ -1,0 +1,70 @@
+using Docker.DotNet;
+using Docker.DotNet.Models;
+using McpCan.Server.Runtimes;
+using McpCan.Server.Runtimes.Docker;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace McpCan.FunctionalTests.Runtimes;
+
+/// <summary>A container runtime with a data folder of its own, on an engine that <c>script/engines</c> started.</summary>
+internal sealed class ContainerFixture : RuntimeFixture
+{
+    private readonly EngineAddress _engine;
+    private readonly DockerClient _client;
+
+    private ContainerFixture(EngineAddress engine, string? bridge, string[] allow) : base(IsolationLevel.Container, bridge: bridge)
+    {
+        _engine = engine;
+        _client = EngineClient.Open(engine);
+        Allow = allow;
+    }
+
+    public string[] Allow { get; }
+    public DockerClient Client => _client;
+
+    /// <summary>A fixture, or a skipped test where the engine cannot be had.</summary>
+    public static ContainerFixture On(string engine, string? bridge = null, params string[] allow)
+    {
+        var address = Environment.GetEnvironmentVariable($"TEST_{engine.ToUpperInvariant()}_HOST");
+        Assert.SkipWhen(string.IsNullOrEmpty(address), $"No {engine} engine: script/engines starts one where root may.");
+        return new(new EngineAddress(new Uri(address!)), bridge, allow);
+    }
+
+    /// <summary>A second installation on the same engine.</summary>
+    public ContainerFixture Neighbour() => new(_engine, null, []);
+
+    public override async Task<int> ProcessesAsync()
+    {
+        var count = 0;
+        foreach (var container in await ContainersAsync())
+        {
+            count++; // one that is not removed counts, too
+            if (container.State == "running") count += (await _client.Containers.ListProcessesAsync(container.ID, new(), CancellationToken.None)).Processes?.Count ?? 0;
+        }
+        return count;
+    }
+
+    public Task<IList<ContainerListResponse>> ContainersAsync() => _client.Containers.ListContainersAsync(new ContainersListParameters
+    {
+        All = true,
+        Filters = new Dictionary<string, IDictionary<string, bool>> { ["label"] = new Dictionary<string, bool> { [$"mcpcan.installation={Installation}"] = true } },
+    }, CancellationToken.None);
+
+    public override async ValueTask DisposeAsync()
+    {
+        try
+        {
+            foreach (var folder in Directory.CreateDirectory(Path.Combine(Data, "workloads")).GetDirectories()) await Runtime.RemoveAsync(folder.Name, purge: true, CancellationToken.None);
+            await base.DisposeAsync();
+            var networks = await _client.Networks.ListNetworksAsync(new NetworksListParameters(), CancellationToken.None);
+            Assert.DoesNotContain(networks, n => n.Labels?.TryGetValue("mcpcan.installation", out var id) == true && id == Installation);
+        }
+        finally
+        {
+            foreach (var left in await ContainersAsync()) await _client.Containers.RemoveContainerAsync(left.ID, new ContainerRemoveParameters { Force = true }, CancellationToken.None);
+            _client.Dispose();
+        }
+    }
+
+    protected override IRuntime Make() => new DockerRuntime(new() { Installation = Options, Engine = _engine, Environment = "test", EgressAllow = Allow }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+}
