@@ -64,6 +64,8 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.Property(x => x.Virtual).AsJson();
             i.Property(x => x.Env).AsJson();
             i.Property(x => x.Limits).AsJson();
+            i.Property(x => x.Egress).AsJson();
+            i.Property(x => x.Egress).HasDefaultValueSql("'{\"mode\":\"open\"}'");
             i.Property(x => x.TrafficLimits).AsJson();
             i.Property(x => x.Capture).AsJson();
             i.Property(x => x.Status).AsJson();

@@ -2,14 +2,56 @@ using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Environments;
 
-/// <summary>Which runtime serves which environment. This version knows one: processes on this machine.</summary>
-public sealed class EnvironmentMap(IEnumerable<IRuntime> runtimes)
+/// <summary>Which runtime serves which environment: processes on this machine, and the engines that were registered.</summary>
+public sealed class EnvironmentMap : IDisposable
 {
     /// <summary>The environment of this machine.</summary>
     public const string Local = "local";
 
-    private readonly IRuntime? _local = runtimes.FirstOrDefault(r => r.Kind == "process") ?? runtimes.FirstOrDefault();
+    private readonly Lock _gate = new();
+    private readonly List<IDisposable> _owned = [];
+    private volatile IReadOnlyDictionary<string, IRuntime> _all;
+
+    /// <summary>The runtime of this machine alone.</summary>
+    public EnvironmentMap(IEnumerable<IRuntime> runtimes)
+    {
+        var local = runtimes.FirstOrDefault(r => r.Kind == "process");
+        _all = local is null ? new Dictionary<string, IRuntime>() : new Dictionary<string, IRuntime> { [Local] = local };
+    }
 
     /// <summary>The environment's runtime, or null when there is none.</summary>
-    public IRuntime? Find(string environment) => environment == Local ? _local : null;
+    public IRuntime? Find(string environment) => _all.GetValueOrDefault(environment);
+
+    /// <summary>All environments by name.</summary>
+    public IReadOnlyDictionary<string, IRuntime> All => _all;
+
+    /// <summary>Adds an environment. The runtime is ours from now on; it is disposed with this, not when it is taken out, since calls may still be under way.</summary>
+    public void Set(string environment, IRuntime runtime) => Change(all =>
+    {
+        all[environment] = runtime;
+        if (runtime is IDisposable disposable) _owned.Add(disposable);
+    });
+
+    /// <summary>Takes an environment out.</summary>
+    public void Remove(string environment) => Change(all => all.Remove(environment));
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            foreach (var runtime in _owned) runtime.Dispose();
+            _owned.Clear();
+        }
+    }
+
+    private void Change(Action<Dictionary<string, IRuntime>> change)
+    {
+        lock (_gate)
+        {
+            var all = new Dictionary<string, IRuntime>(_all);
+            change(all);
+            _all = all;
+        }
+    }
 }

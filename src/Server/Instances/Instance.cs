@@ -31,6 +31,8 @@ public sealed class Instance
     public WorkloadLimits Limits { get; set; } = new();
     /// <summary>Weakest isolation accepted, or null for the platform's policy.</summary>
     public IsolationLevel? MinimumIsolation { get; set; }
+    /// <summary>Where its workload may connect to.</summary>
+    public EgressPolicy Egress { get; set; } = EgressPolicy.Open;
     /// <summary>Whether clients must present a token.</summary>
     public bool TokenRequired { get; set; } = true;
     /// <summary>Whether <c>?token=</c> is accepted on the SSE address.</summary>

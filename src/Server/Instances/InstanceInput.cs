@@ -30,6 +30,8 @@ public sealed record InstanceInput
     public LimitsInput? Limits { get; init; }
     /// <summary>Weakest isolation accepted; null for the platform's policy.</summary>
     public IsolationLevel? MinimumIsolation { get; init; }
+    /// <summary>Where it may connect to; <c>open</c> unless given.</summary>
+    public EgressInput? Egress { get; init; }
     /// <summary>Who may call.</summary>
     public AccessInput? Access { get; init; }
     /// <summary>What is kept of its traffic.</summary>
@@ -61,10 +63,23 @@ public sealed record InstancePatch
     public Patch<LimitsInput> Limits { get; init; }
     /// <summary>Weakest isolation accepted; null for the platform's policy.</summary>
     public Patch<IsolationLevel?> MinimumIsolation { get; init; }
+    /// <summary>Environment's id: the server moves there, with its files, under the same address.</summary>
+    public Patch<string> Environment { get; init; }
+    /// <summary>Where it may connect to; null for <c>open</c>.</summary>
+    public Patch<EgressInput> Egress { get; init; }
     /// <summary>Who may call.</summary>
     public Patch<AccessInput> Access { get; init; }
     /// <summary>What is kept of its traffic; null for nothing but the records.</summary>
     public Patch<TrafficInput> Traffic { get; init; }
+}
+
+/// <summary>Where a workload may connect to.</summary>
+/// <param name="Mode"><c>open</c> (anywhere but the platform, other workloads and what the administrator closed) or <c>none</c>.</param>
+public sealed record EgressInput(string? Mode = null)
+{
+    internal static readonly string[] Modes = [EgressPolicy.Open.Mode, EgressPolicy.None.Mode];
+
+    internal static EgressPolicy Over(EgressInput? input) => input?.Mode is { } mode ? new(mode) : EgressPolicy.Open;
 }
 
 /// <summary>Who may call an instance; what is left out stays.</summary>

@@ -1,3 +1,4 @@
+using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using Microsoft.EntityFrameworkCore;
 
@@ -23,6 +24,7 @@ public sealed partial class InstanceManager
             Processes = input.Processes ?? "per-session",
             Limits = (input.Limits ?? new LimitsInput()).Over(new()),
             MinimumIsolation = input.MinimumIsolation,
+            Egress = EgressInput.Over(input.Egress),
             TokenRequired = input.Access?.TokenRequired ?? true,
             QueryTokenAllowed = input.Access?.QueryToken ?? false,
             Capture = input.Traffic?.Capture,
@@ -34,6 +36,7 @@ public sealed partial class InstanceManager
         };
         if (input.Env is not null) SetEnv(instance, input.Env!, checks);
         if (InstanceModes.Missing(instance) is { } missing && (missing.Field != "source" || input.Source is null)) checks.That(false, missing.Field, missing.Message);
+        Place(instance, checks);
         await InstanceRules.CheckAsync(db, instance, checks, cancellationToken);
         checks.Throw();
         if (instance.Mode == InstanceModes.Direct) Turn(instance, InstanceStates.Registered, null);
@@ -56,6 +59,9 @@ public sealed partial class InstanceManager
         if (Given(patch.Processes, "processes")) instance.Processes = patch.Processes.Value ?? "per-session";
         if (Given(patch.Limits, "limits")) instance.Limits = patch.Limits.Value?.Over(instance.Limits) ?? new();
         if (Given(patch.MinimumIsolation, "minimumIsolation")) instance.MinimumIsolation = patch.MinimumIsolation.Value;
+        if (Given(patch.Egress, "egress")) instance.Egress = EgressInput.Over(patch.Egress.Value);
+        if (Given(patch.Environment, "environment")) instance.Environment = patch.Environment.Value ?? EnvironmentMap.Local;
+        if (fields.Contains("environment") || fields.Contains("egress") || fields.Contains("mode")) Place(instance, checks);
         if (Given(patch.Access, "access"))
         {
             instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
@@ -84,6 +90,15 @@ public sealed partial class InstanceManager
             if (field.Given) fields.Add(name);
             return field.Given;
         }
+    }
+
+    /// <summary>Where it runs must be there, and able to do what is asked.</summary>
+    private void Place(Instance instance, Checks checks)
+    {
+        var runtime = _environments.Find(instance.Environment);
+        checks.That(runtime is not null, "environment", $"There is no environment '{instance.Environment}'. Use one of: {string.Join(", ", _environments.All.Keys.Order(StringComparer.Ordinal))}.");
+        if (instance.Mode == InstanceModes.Managed && runtime is not null)
+            checks.That(instance.Egress.Mode == "open" || runtime.Kind != "process", "egress", "Processes of this machine always have the network. Use a container environment.");
     }
 
     private void SetEnv(Instance instance, IReadOnlyDictionary<string, EnvInput?> env, Checks checks)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using Microsoft.EntityFrameworkCore;
 
@@ -10,17 +11,19 @@ public sealed partial class InstanceManager : IDisposable
     private readonly IDbContextFactory<McpCanDb> _databases;
     private readonly SecretProtector _protector;
     private readonly RemoteSettings _remotes;
+    private readonly EnvironmentMap _environments;
     private readonly InstanceChanges _changes;
     private readonly Idempotency _idempotency;
     private readonly TimeProvider _time;
     // One writer: names stay unique and repeated requests find each other without database errors.
     private readonly SemaphoreSlim _writing = new(1, 1);
 
-    internal InstanceManager(IDbContextFactory<McpCanDb> databases, SecretProtector protector, RemoteSettings remotes, InstanceChanges changes, Idempotency idempotency, TimeProvider time)
+    internal InstanceManager(IDbContextFactory<McpCanDb> databases, SecretProtector protector, RemoteSettings remotes, EnvironmentMap environments, InstanceChanges changes, Idempotency idempotency, TimeProvider time)
     {
         _databases = databases;
         _protector = protector;
         _remotes = remotes;
+        _environments = environments;
         _changes = changes;
         _idempotency = idempotency;
         _time = time;
@@ -226,7 +229,7 @@ public sealed partial class InstanceManager : IDisposable
     /// <summary>What a change of starts a new run for.</summary>
     private static string RunSettings(Instance i) => i.Mode switch
     {
-        InstanceModes.Managed => JsonSerializer.Serialize(new { i.Source, i.Env, i.Processes, i.Limits, i.MinimumIsolation, i.Environment }),
+        InstanceModes.Managed => JsonSerializer.Serialize(new { i.Source, i.Env, i.Processes, i.Limits, i.MinimumIsolation, i.Environment, i.Egress }),
         InstanceModes.Proxy => $"proxy {i.Remote?.Generation}",
         InstanceModes.Virtual => JsonSerializer.Serialize(i.Virtual),
         _ => i.Mode,

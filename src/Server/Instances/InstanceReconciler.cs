@@ -18,7 +18,7 @@ internal sealed partial class InstanceReconciler(
     private const string ProbeTopic = "probe";
     private readonly ConcurrentDictionary<string, InstanceWorker> _workers = new();
     private readonly ConcurrentDictionary<string, Task> _running = new();
-    private readonly List<(IRuntime Runtime, string Id)> _leftOvers = [];
+    private readonly List<(IRuntime Runtime, string Id, bool Gone)> _leftOvers = [];
     private LeaderLease.Leadership? _leadership;
     private CancellationToken _stopping = new(canceled: true);
     private string? _clearedFor;
@@ -86,7 +86,7 @@ internal sealed partial class InstanceReconciler(
         _stopping = both.Token;
         try
         {
-            foreach (var (runtime, id) in _leftOvers) await SweepAsync(runtime, id, both.Token);
+            foreach (var (runtime, id, gone) in _leftOvers) await SweepAsync(runtime, id, gone, both.Token);
             // Also those that came after the adoption.
             foreach (var id in await InstancesAsync(both.Token)) Nudge(id);
             await Task.Delay(Timeout.Infinite, both.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -118,9 +118,9 @@ internal sealed partial class InstanceReconciler(
     private async Task StandByAsync(CancellationToken cancellationToken)
     {
         if (lease.LeadingNode is not { } node || node == _clearedFor) return;
-        if (node != folder.NodeId && services.Environments.Find(EnvironmentMap.Local) is { } runtime)
+        foreach (var runtime in node == folder.NodeId ? [] : services.Environments.All.Values)
         {
-            foreach (var workload in await runtime.ListAsync(cancellationToken))
+            foreach (var workload in await ListAsync(runtime, cancellationToken))
             {
                 LogSuperseded(workload.InstanceId);
                 await runtime.StopAsync(workload.InstanceId, cancellationToken);
@@ -151,14 +151,15 @@ internal sealed partial class InstanceReconciler(
         await using var db = await services.Databases.CreateDbContextAsync(cancellationToken);
         var instances = await db.Instances.AsNoTracking().ToListAsync(cancellationToken);
         var running = new Dictionary<string, WorkloadStatus>();
-        if (services.Environments.Find(EnvironmentMap.Local) is { } runtime)
+        var known = instances.ToDictionary(i => i.Id, i => i.Environment);
+        foreach (var (name, runtime) in services.Environments.All)
         {
             await runtime.SweepAsync(cancellationToken);
-            var known = instances.Select(i => i.Id).ToHashSet();
-            foreach (var workload in await runtime.ListAsync(cancellationToken))
+            foreach (var workload in await ListAsync(runtime, cancellationToken))
             {
-                if (known.Contains(workload.InstanceId)) running[workload.InstanceId] = workload;
-                else _leftOvers.Add((runtime, workload.InstanceId));
+                // One that moved while its old environment could not be reached runs in the wrong place.
+                if (known.GetValueOrDefault(workload.InstanceId) == name) running[workload.InstanceId] = workload;
+                else _leftOvers.Add((runtime, workload.InstanceId, !known.ContainsKey(workload.InstanceId)));
             }
         }
         var adopted = 0;
@@ -186,12 +187,27 @@ internal sealed partial class InstanceReconciler(
         return await db.Instances.Select(i => i.Id).ToListAsync(cancellationToken);
     }
 
-    /// <summary>A workload of an instance that is gone: its removal was cut off.</summary>
-    private async Task SweepAsync(IRuntime runtime, string id, CancellationToken cancellationToken)
+    /// <summary>What runs there now; nothing while it cannot be reached.</summary>
+    private async Task<IReadOnlyList<WorkloadStatus>> ListAsync(IRuntime runtime, CancellationToken cancellationToken)
     {
         try
         {
-            await runtime.RemoveAsync(id, purge: true, cancellationToken);
+            return await runtime.ListAsync(cancellationToken);
+        }
+        catch (IOException e)
+        {
+            LogUnreachable(e);
+            return [];
+        }
+    }
+
+    /// <summary>A workload of an instance that is gone, or is elsewhere now: its removal was cut off.</summary>
+    private async Task SweepAsync(IRuntime runtime, string id, bool gone, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (gone) await runtime.RemoveAsync(id, purge: true, cancellationToken);
+            else await runtime.StopAsync(id, cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -202,14 +218,19 @@ internal sealed partial class InstanceReconciler(
     /// <summary>Ends the workloads when a person stops the platform at the terminal; else they go on and are adopted by the next start.</summary>
     private async Task EndAsync()
     {
-        if (!await shutdown.AsksForEndAsync() || services.Environments.Find(EnvironmentMap.Local) is not { } runtime) return;
+        if (!await shutdown.AsksForEndAsync()) return;
         foreach (var worker in _workers.Values) worker.Leave();
         // More than the runtime takes to ask, terminate and kill: cut off earlier, it would leave processes behind.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(15));
         try
         {
-            var workloads = await runtime.ListAsync(limit.Token);
-            await Task.WhenAll(_workers.Keys.Union(workloads.Select(w => w.InstanceId)).Select(id => runtime.StopAsync(id, limit.Token)));
+            await Task.WhenAll(services.Environments.All.Select(async environment =>
+            {
+                var (name, runtime) = environment;
+                var workloads = await runtime.ListAsync(limit.Token);
+                var ids = _workers.Where(w => w.Value.Environment is null || w.Value.Environment == name).Select(w => w.Key).Union(workloads.Select(w => w.InstanceId));
+                await Task.WhenAll(ids.Select(id => runtime.StopAsync(id, limit.Token)));
+            }));
         }
         catch (Exception e)
         {
@@ -228,6 +249,9 @@ internal sealed partial class InstanceReconciler(
 
     [LoggerMessage(5, LogLevel.Information, "The workload {Id} was ended: a server with another data folder looks after it now")]
     private partial void LogSuperseded(string id);
+
+    [LoggerMessage(6, LogLevel.Warning, "An environment could not be reached")]
+    private partial void LogUnreachable(Exception exception);
 
     [LoggerMessage(3, LogLevel.Warning, "Not every server could be stopped in time")]
     private partial void LogNotEnded(Exception exception);

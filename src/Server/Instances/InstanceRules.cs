@@ -36,7 +36,7 @@ internal static partial class InstanceRules
             .That(SlugForm().IsMatch(instance.Slug), "slug", "Must have 1 to 63 lower-case letters, digits and dashes, and start and end with a letter or digit.")
             .That(!instance.Slug.StartsWith("i-", StringComparison.Ordinal), "slug", "Must not start with 'i-', which ids start with.")
             .That(InstanceModes.All.Contains(instance.Mode), "mode", $"Must be one of {string.Join(", ", InstanceModes.All)}.")
-            .That(instance.Environment == "local", "environment", $"There is no environment '{instance.Environment}'. Use 'local'.")
+            .That(EgressInput.Modes.Contains(instance.Egress.Mode), "egress.mode", $"Must be one of {string.Join(", ", EgressInput.Modes)}.")
             .That(Processes.Contains(instance.Processes), "processes", $"Must be one of {string.Join(", ", Processes)}.")
             .That(!await db.Instances.AnyAsync(i => i.Slug == instance.Slug && i.Id != instance.Id, cancellationToken), "slug", $"The address '{instance.Slug}' is taken.");
         Env(instance, checks);

@@ -31,6 +31,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private int _failures;
     private DateTimeOffset _notBefore;
     private (long Generation, InstanceStatus Status)? _unsaved;
+    private volatile string? _environment;
 
     /// <summary>Where the gateway finds a run. The run's number is sealed in session ids, so that a restart ends the old ones.</summary>
     public static GatewayUpstream Upstream(WorkloadStatus run) => new(run.Address, run.Run);
@@ -47,6 +48,9 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         _probeSoon = true;
         Nudge();
     }
+
+    /// <summary>The environment that it was last seen in; null before the first look.</summary>
+    public string? Environment => _environment;
 
     /// <summary>Do nothing more: the platform ends, and ends the workload itself.</summary>
     public void Leave() => _left.Cancel();
@@ -86,6 +90,8 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         if (await services.LoadAsync(id, cancellationToken) is not { } instance) return false;
         Take(instance);
         var runtime = services.Environments.Find(instance.Environment);
+        if (_environment is { } before && before != instance.Environment) await MoveAsync(before, cancellationToken);
+        _environment = instance.Environment;
         if (instance.Deleting)
         {
             // What an unreachable environment keeps is swept when it is reached again.
@@ -106,9 +112,25 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         return true;
     }
 
+    /// <summary>Ends it where it was. Its files stay: the new environment goes on with them.</summary>
+    private async Task MoveAsync(string before, CancellationToken cancellationToken)
+    {
+        (_run, _exit, _isNewlyAdopted) = (null, null, false);
+        services.Routes.Set(_instance, null);
+        try
+        {
+            if (services.Environments.Find(before) is { } old) await old.StopAsync(id, cancellationToken);
+        }
+        catch (IOException e)
+        {
+            // It is not reached now: what is left there is swept when it is.
+            LogNotEnded(e, id);
+        }
+    }
+
     private async Task UnreachableAsync(CancellationToken cancellationToken)
     {
-        await ShowAsync(s => s with { State = InstanceStates.Unknown, Reason = $"The environment '{_instance.Environment}' has no runtime on this machine.", Phase = null }, cancellationToken);
+        await ShowAsync(s => s with { State = InstanceStates.Unknown, Reason = $"There is no environment '{_instance.Environment}' any more.", Phase = null }, cancellationToken);
         await WaitAsync(null, null, cancellationToken);
     }
 

@@ -35,8 +35,8 @@ internal static class InstancesSetup
         services.AddSingleton<InstanceInspector>();
         services.AddSingleton<PlaygroundSessions>();
         services.AddSingleton(s => new InstanceManager(
-            s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<RemoteSettings>(), s.GetRequiredService<InstanceChanges>(),
-            s.GetRequiredService<Idempotency>(), s.GetRequiredService<TimeProvider>()));
+            s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<RemoteSettings>(), s.GetRequiredService<EnvironmentMap>(),
+            s.GetRequiredService<InstanceChanges>(), s.GetRequiredService<Idempotency>(), s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IPackageUsage, PackageUse>();
         services.AddSingleton<WorkerServices>();
         services.AddSingleton<WorkloadShutdown>();

@@ -32,6 +32,7 @@ public static class WorkloadPlanner
             Environment = environment,
             Processes = instance.Processes,
             Limits = instance.Limits,
+            Egress = instance.Egress,
             MinimumIsolation = instance.MinimumIsolation is { } own && own > minimum ? own : minimum,
         };
     }

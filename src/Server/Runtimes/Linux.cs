@@ -90,6 +90,13 @@ internal static unsafe partial class Linux
     /// <summary>Whether a folder lies there, no link, which is ours and closed to others.</summary>
     public static bool IsOwnFolder(string path) => Mode(path, out var owner) is var mode && (mode & 0xf03f) == 0x4000 && owner == UserId();
 
+    /// <summary>Who owns a file or folder; links are not followed.</summary>
+    public static uint Owner(string path)
+    {
+        Mode(path, out var owner);
+        return owner;
+    }
+
     /// <summary>st_mode by statx, whose layout is the same on all machines.</summary>
     private static int Mode(string path, out uint owner)
     {

@@ -68,6 +68,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
             folder.Make();
             folder.Clean();
             folder.Make();
+            foreach (var own in (string[])[folder.Logs, folder.Home, folder.App]) Docker.FileOwner.Take(own); // of a container
             var files = new LogFiles(folder, _time);
             files.Prune(run, KeptRuns);
             folder.SaveNumbers(new(run, first));

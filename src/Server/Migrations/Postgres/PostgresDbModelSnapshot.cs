@@ -271,6 +271,12 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<bool>("Deleting")
                         .HasColumnType("boolean");
 
+                    b.Property<string>("Egress")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text")
+                        .HasDefaultValueSql("'{\"mode\":\"open\"}'");
+
                     b.Property<string>("Env")
                         .IsRequired()
                         .HasColumnType("text");

@@ -266,6 +266,12 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<bool>("Deleting")
                         .HasColumnType("INTEGER");
 
+                    b.Property<string>("Egress")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasDefaultValueSql("'{\"mode\":\"open\"}'");
+
                     b.Property<string>("Env")
                         .IsRequired()
                         .HasColumnType("TEXT");

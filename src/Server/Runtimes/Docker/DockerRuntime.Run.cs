@@ -26,6 +26,7 @@ public sealed partial class DockerRuntime
         if (bridge.DotNet is not null) environment["DOTNET_ROOT"] = bridge.DotNet;
         foreach (var own in (string[])[folder.Run, folder.Logs, folder.App, folder.Home]) FileOwner.Give(own);
         if (installed.Own is { } deps) FileOwner.Give(deps);
+        if (spec.Package is null) foreach (var made in Ancestors(folder.Home, spec.WorkingDirectory)) FileOwner.Give(made);
 
         // 2. The container starts, and its bridge waits for the configuration.
         var network = spec.Egress.Mode == "none" ? null : await NetworkAsync(cancellationToken);
@@ -299,6 +300,16 @@ public sealed partial class DockerRuntime
     /// <summary>Certificates and wheels that the passed variables name.</summary>
     private static IEnumerable<Mount> Certificates(Dictionary<string, string> environment) => HostEnvironment.Files(environment)
         .Where(f => !HostTools.InSystem(f) && (File.Exists(f) || !f.StartsWith("/etc/ssl/certs", StringComparison.Ordinal))).Select(f => new Mount(HostTools.Real(f)!, f));
+
+    private static IEnumerable<string> Ancestors(string home, string? relative)
+    {
+        foreach (var part in (relative ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            home = Path.Combine(home, part);
+            if (new FileInfo(home).LinkTarget is not null) yield break;
+            yield return home;
+        }
+    }
 
     private static string User => $"{FileOwner.Workload.User}:{FileOwner.Workload.Group}";
 

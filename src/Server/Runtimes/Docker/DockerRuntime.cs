@@ -50,20 +50,20 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
     {
         using var held = await HoldAsync(spec.InstanceId, cancellationToken);
         var folder = Folder(spec.InstanceId);
-        if (await CurrentAsync(folder, cancellationToken) is { } running)
-        {
-            if (running.Generation == spec.Generation && running.Ready) return running.Status;
-            await EndAsync(folder, running, cancellationToken);
-        }
-        else
-        {
-            await ClearAsync(folder, cancellationToken); // what a killed run left
-        }
-
         var (run, first) = folder.NextRun(_time);
         InstallLog? log = null;
         try
         {
+            if (await CurrentAsync(folder, cancellationToken) is { } running)
+            {
+                if (running.Generation == spec.Generation && running.Ready) return running.Status;
+                await EndAsync(folder, running, cancellationToken);
+                (run, first) = folder.NextRun(_time); // it wrote until now
+            }
+            else
+            {
+                await ClearAsync(folder, cancellationToken); // what a killed run left
+            }
             var image = await _engine.Image.EnsureAsync(cancellationToken);
             // What was installed fits only the image that it was installed in.
             if (spec.Install is { } step) spec = spec with { Install = step with { CacheKey = $"{step.CacheKey}\n{_options.Environment}\n{image.Id}" } };

@@ -16,14 +16,18 @@ internal static class FileOwner
 
     private static void Give(string path, (uint User, uint Group) owner)
     {
-        if (Linux.UserId() != 0) return;
-        _ = Linux.ChangeOwner(path, owner.User, owner.Group);
+        if (Linux.UserId() != 0 || Linux.Owner(path) == owner.User) return; // all below a folder belongs to whom it belongs
+        GiveAll(path, owner);
+    }
+
+    private static void GiveAll(string path, (uint User, uint Group) owner)
+    {
         var entry = new DirectoryInfo(path);
-        if (!entry.Exists || entry.LinkTarget is not null) return;
-        foreach (var below in entry.EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0 }))
+        if (entry.Exists && entry.LinkTarget is null) foreach (var below in entry.EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0 }))
         {
-            if (below is DirectoryInfo && below.LinkTarget is null) Give(below.FullName, owner);
+            if (below is DirectoryInfo && below.LinkTarget is null) GiveAll(below.FullName, owner);
             else _ = Linux.ChangeOwner(below.FullName, owner.User, owner.Group);
         }
+        _ = Linux.ChangeOwner(path, owner.User, owner.Group); // last: cut off, it begins anew
     }
 }

@@ -1,0 +1,136 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using McpCan.FunctionalTests.Runtimes;
+using McpCan.Server.Environments;
+using McpCan.Server.Runtimes;
+using McpCan.Server.Runtimes.Docker;
+using McpCan.Tests;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace McpCan.FunctionalTests;
+
+/// <summary>Instances in containers, through the API only.</summary>
+public abstract class ContainerInstanceTests(TestApp app, string engine)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Server_RunsInAContainer_IsFoundAgain_Moves_AndIsDeleted()
+    {
+        Assert.SkipWhen(Engines.Address(engine) is null, $"No {engine} engine: script/engines starts one where root may.");
+        var made = await CreateAsync(new { name = "In a container", environment = engine, egress = new { mode = "none" }, source = new { type = "command", command = "python3", args = new[] { "-c", TinyServers.Echo } } });
+        var id = made.GetProperty("id").GetString()!;
+        var running = await BecomesAsync(id, "Running");
+        Assert.Equal("container", running.GetProperty("status").GetProperty("isolation").GetString());
+        Assert.Contains("network: none", running.GetProperty("status").GetProperty("limitsInForce").EnumerateArray().Select(l => l.GetString()));
+        Assert.Equal("hello", await CallAsync(id, "hello"));
+
+        app.EndWorkloads = false;
+        await app.RestartAsync();
+        app.EndWorkloads = true;
+        Assert.Equal("Running", State(await GetAsync(id)));
+        Assert.Equal("survived", await CallAsync(id, "survived"));
+        await (await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { environment = "local" }, Cancel)).ProblemAsync(HttpStatusCode.BadRequest);
+
+        await PatchAsync(id, new { environment = "local", egress = new { mode = "open" } });
+        var moved = await BecomesAsync(id, "Running");
+        Assert.NotEqual("container", moved.GetProperty("status").GetProperty("isolation").GetString());
+        Assert.Equal("in-a-container", moved.GetProperty("slug").GetString());
+        Assert.Equal("moved", await CallAsync(id, "moved"));
+
+        await PatchAsync(id, new { environment = engine });
+        await BecomesAsync(id, "Running");
+        Assert.Equal("back", await CallAsync(id, "back"));
+        Assert.Contains("echo server up", await app.Viewer.GetStringAsync($"api/v1/instances/{id}/logs", Cancel), StringComparison.Ordinal);
+
+        await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel);
+        await Eventually.HoldsAsync(async () => (await app.Admin.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
+        Assert.Empty(await app.Services.GetRequiredService<EnvironmentMap>().Find(engine)!.ListAsync(Cancel));
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(app.Data, "workloads"), $"*{id}*"));
+    }
+
+    [Fact]
+    public async Task Environment_ThatIsNotThere_IsRefused_WithTheList()
+    {
+        var problem = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", environment = "nowhere", source = new { type = "command", command = "true" } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
+
+        Assert.Contains("local", problem.GetProperty("errors").GetProperty("environment")[0].GetString(), StringComparison.Ordinal);
+        await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", egress = new { mode = "sideways" }, source = new { type = "command", command = "true" } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
+    }
+
+    private async Task<JsonElement> CreateAsync(object input)
+    {
+        var answer = await app.Operator.PostAsJsonAsync("api/v1/instances", input, Cancel);
+        Assert.True(answer.StatusCode == HttpStatusCode.Accepted, await answer.Content.ReadAsStringAsync(Cancel));
+        return await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel);
+    }
+
+    private async Task PatchAsync(string id, object patch)
+    {
+        var answer = await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", patch, Cancel);
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
+        Assert.Equal("Starting", State(await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel)));
+    }
+
+    private async Task<string?> CallAsync(string id, string text)
+    {
+        var answer = await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/tools/echo/call", new { arguments = new { text } }, Cancel);
+        var said = await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        Assert.True(answer.IsSuccessStatusCode, said.GetRawText());
+        return said.GetProperty("result").GetProperty("content")[0].GetProperty("text").GetString();
+    }
+
+    private async Task<JsonElement> BecomesAsync(string id, string state)
+    {
+        JsonElement now = default;
+        await Eventually.HoldsAsync(async () => State(now = await GetAsync(id)) == state || (State(now) == "Failed" && state == "Running"));
+        Assert.True(State(now) == state, now.GetProperty("status").GetRawText());
+        return now;
+    }
+
+    private Task<JsonElement> GetAsync(string id) => app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}", Cancel);
+
+    private static string State(JsonElement instance) => instance.GetProperty("status").GetProperty("state").GetString()!;
+}
+
+/// <summary>Docker, on SQLite.</summary>
+public sealed class DockerInstanceTests(DockerInstanceTests.App app) : ContainerInstanceTests(app, "docker"), IClassFixture<DockerInstanceTests.App>
+{
+    /// <summary>The platform with the engine as an environment.</summary>
+    public sealed class App : SqliteApp
+    {
+        /// <inheritdoc/>
+        protected override void Configure(WebApplicationBuilder builder) => Engines.Add(this, builder, "docker");
+    }
+}
+
+/// <summary>Podman, on PostgreSQL.</summary>
+public sealed class PodmanInstanceTests(PodmanInstanceTests.App app) : ContainerInstanceTests(app, "podman"), IClassFixture<PodmanInstanceTests.App>
+{
+    /// <summary>The platform with the engine as an environment.</summary>
+    public sealed class App : PostgresApp
+    {
+        /// <inheritdoc/>
+        protected override void Configure(WebApplicationBuilder builder) => Engines.Add(this, builder, "podman");
+    }
+}
+
+internal static class Engines
+{
+    public static EngineAddress? Address(string engine) => Environment.GetEnvironmentVariable($"TEST_{engine.ToUpperInvariant()}_HOST") is { Length: > 0 } host ? new(new Uri(host)) : null;
+
+    /// <summary>Registers the engine before the platform looks for its workloads.</summary>
+    public static void Add(TestApp app, WebApplicationBuilder builder, string engine)
+    {
+        if (Address(engine) is not { } address) return;
+        builder.Services.Replace(ServiceDescriptor.Singleton(services =>
+        {
+            var map = new EnvironmentMap(services.GetServices<IRuntime>());
+            map.Set(engine, services.GetRequiredService<DockerRuntimeFactory>().Create(address, engine));
+            return map;
+        }));
+    }
+}
