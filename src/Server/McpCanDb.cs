@@ -23,6 +23,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     public DbSet<Package> Packages => Set<Package>();
     public DbSet<PackageVersion> PackageVersions => Set<PackageVersion>();
     public DbSet<Instance> Instances => Set<Instance>();
+    public DbSet<Deployment> Deployments => Set<Deployment>();
     public DbSet<InstanceEvent> InstanceEvents => Set<InstanceEvent>();
     public DbSet<AccessLogEntry> AccessLog => Set<AccessLogEntry>();
     public DbSet<AccessPayload> AccessPayloads => Set<AccessPayload>();
@@ -70,7 +71,14 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.Property(x => x.Capture).AsJson();
             i.Property(x => x.Status).AsJson();
             i.Property(x => x.Place).AsJson();
+            i.Property(x => x.Rollout).AsJson();
             i.Property(x => x.Revision).IsConcurrencyToken();
+        });
+        builder.Entity<Deployment>(d =>
+        {
+            d.HasIndex(x => new { x.InstanceId, x.StartedAt });
+            d.Property(x => x.Log).AsJson();
+            d.Property(x => x.Tools).AsJson();
         });
         builder.Entity<InstanceEvent>().HasIndex(e => new { e.InstanceId, e.Id });
         builder.Entity<AccessLogEntry>(a =>

@@ -41,6 +41,8 @@ public sealed class Instance
     public TrafficLimits? TrafficLimits { get; set; }
     /// <summary>How payloads are kept with access records; null (the default) for not at all.</summary>
     public CaptureSettings? Capture { get; set; }
+    /// <summary>A deployment of another version that is under way; null for none.</summary>
+    public Rollout? Rollout { get; set; }
     /// <summary>Whether it should run.</summary>
     public bool ShouldRun { get; set; }
     /// <summary>Set while it is being deleted.</summary>
@@ -104,7 +106,8 @@ public sealed record EnvValue(string Value, bool Secret = false);
 /// <param name="Address"><c>unix:/path</c> (for processes on the same machine) or <c>http://host:port</c>.</param>
 /// <param name="Run">Number of the run; sealed in session ids.</param>
 /// <param name="Generation">The generation of settings that it runs with.</param>
-public sealed record WorkloadPlace(string Address, long Run, long Generation);
+/// <param name="Draining">Runs whose sessions may still end; new ones do not go there.</param>
+public sealed record WorkloadPlace(string Address, long Run, long Generation, IReadOnlyList<GatewayUpstream>? Draining = null);
 
 /// <summary>The one status word, its reason, and since when.</summary>
 public sealed record InstanceStatus

@@ -53,11 +53,11 @@ internal static class InstancesSetup
 
     private sealed class PackageUse(IDbContextFactory<McpCanDb> databases) : IPackageUsage
     {
-        public async Task<IReadOnlyList<string>> UsersOfAsync(string packageId, CancellationToken cancellationToken)
+        public async Task<IReadOnlyList<PackageUser>> UsersOfAsync(string packageId, CancellationToken cancellationToken)
         {
             await using var db = await databases.CreateDbContextAsync(cancellationToken);
             var instances = await db.Instances.AsNoTracking().Where(i => !i.Deleting).ToListAsync(cancellationToken);
-            return [.. instances.Where(i => i.Source is PackageCodeSource p && p.PackageId == packageId).Select(i => i.Name)];
+            return [.. instances.Select(i => (i, (i.Source as PackageCodeSource))).Where(u => u.Item2?.PackageId == packageId).Select(u => new PackageUser(u.i.Id, u.i.Name, u.Item2!.Version))];
         }
     }
 }

@@ -9,6 +9,8 @@ public sealed class Package
     public required string Name { get; set; }
     /// <summary>When the first version came.</summary>
     public DateTimeOffset CreatedAt { get; set; }
+    /// <summary>Highest number that a version ever had.</summary>
+    public int LastVersion { get; set; }
     /// <summary>Versions, oldest first.</summary>
     public List<PackageVersion> Versions { get; set; } = [];
 }
@@ -28,6 +30,10 @@ public sealed class PackageVersion
     public required string Sha256 { get; set; }
     /// <summary>What was found inside.</summary>
     public required DetectedProject Detected { get; set; }
+    /// <summary>What is new in it, in the words of who made it.</summary>
+    public string? Notes { get; set; }
+    /// <summary>The version that it was edited from; null for an upload.</summary>
+    public int? BasedOn { get; set; }
     /// <summary>User or API key that uploaded it.</summary>
     public string? UploadedBy { get; set; }
     /// <summary>When it came.</summary>

@@ -16,9 +16,9 @@ public sealed record PackageView(string Id, string Name, int Version, DetectedPr
 }
 
 /// <summary>A version as the API shows it.</summary>
-public sealed record PackageVersionView(int Version, string FileName, long Size, string Sha256, DetectedProject Detected, string? UploadedBy, DateTimeOffset CreatedAt)
+public sealed record PackageVersionView(int Version, string FileName, long Size, string Sha256, DetectedProject Detected, string? Notes, int? BasedOn, string? UploadedBy, DateTimeOffset CreatedAt)
 {
-    internal static PackageVersionView Of(PackageVersion v) => new(v.Version, v.FileName, v.Size, v.Sha256, v.Detected, v.UploadedBy, v.CreatedAt);
+    internal static PackageVersionView Of(PackageVersion v) => new(v.Version, v.FileName, v.Size, v.Sha256, v.Detected, v.Notes, v.BasedOn, v.UploadedBy, v.CreatedAt);
 }
 
 internal static class PackageEndpoints
@@ -27,12 +27,14 @@ internal static class PackageEndpoints
     {
         var packages = api.MapGroup("/packages").WithTags("Packages");
         packages.MapGet("", List).RequireAuthorization(Policies.Read).WithName("listPackages").WithSummary("List packages with their versions");
-        packages.MapPost("", Upload).TakesArchive().WithName("uploadPackage").WithSummary("Upload an archive (.zip, .tar.gz) as a new package; the answer says what was detected");
+        packages.MapPost("", Upload).TakesArchive().WithName("uploadPackage").WithSummary("Upload an archive (.zip, .tar.gz, .tgz, .mcpb, .dxt) as a new package; the answer says what was detected");
         packages.MapGet("/{id}", Get).RequireAuthorization(Policies.Read).WithName("getPackage").WithSummary("Get a package with its versions");
         packages.MapDelete("/{id}", Delete).RequireAuthorization(Policies.Operate).WithName("deletePackage").WithSummary("Delete a package and all its versions; refused while an instance runs one");
+        packages.MapGet("/{id}/users", Users).RequireAuthorization(Policies.Read).WithName("listPackageUsers").WithSummary("List the instances that run a package, and which version");
+        packages.MapDelete("/{id}/versions/{version}", DeleteVersion).RequireAuthorization(Policies.Operate).WithName("deletePackageVersion")
+            .WithSummary("Delete a version; refused for the only one and while an instance runs it. Its number is not given again");
         packages.MapPost("/{id}/versions", UploadVersion).TakesArchive().WithName("uploadPackageVersion").WithSummary("Upload an archive as the next version of a package");
-        packages.MapGet("/{id}/versions/{version}/download", Download).RequireAuthorization(Policies.Read).WithName("downloadPackageVersion").WithSummary("Download the archive of a version")
-            .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
+        packages.MapPackageFiles();
     }
 
     /// <summary>The body is counted as it is read, so Kestrel's own limit is off.</summary>
@@ -46,7 +48,7 @@ internal static class PackageEndpoints
         HttpRequest request, PackageManager packages, [FromServices] PackageStore store, [FromServices] McpCanOptions options, ClaimsPrincipal user, CancellationToken cancellationToken)
     {
         using var upload = await PackageUpload.ReadAsync(request, store, options, cancellationToken);
-        var package = await packages.AddAsync(upload.Archive!, upload.FileName, upload.Name, user.Actor(), cancellationToken);
+        var package = await packages.AddAsync(upload.Archive!, upload.FileName, upload.Name, upload.Notes, user.Actor(), cancellationToken);
         return TypedResults.Created($"/api/v1/packages/{package.Id}", PackageView.Of(package));
     }
 
@@ -55,7 +57,7 @@ internal static class PackageEndpoints
     {
         await packages.GetAsync(id, cancellationToken);
         using var upload = await PackageUpload.ReadAsync(request, store, options, cancellationToken);
-        var package = await packages.AddVersionAsync(id, upload.Archive!, upload.FileName, user.Actor(), cancellationToken);
+        var package = await packages.AddVersionAsync(id, upload.Archive!, upload.FileName, upload.Notes, null, user.Actor(), cancellationToken);
         return TypedResults.Created($"/api/v1/packages/{package.Id}", PackageView.Of(package));
     }
 
@@ -68,13 +70,15 @@ internal static class PackageEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<PhysicalFileHttpResult> Download(
-        string id, [Description("Version number.")] int version, PackageManager packages, CancellationToken cancellationToken)
+    private static async Task<Ok<IReadOnlyList<PackageUser>>> Users(string id, PackageManager packages, CancellationToken cancellationToken)
     {
-        var found = await packages.GetVersionAsync(id, version, cancellationToken);
-        var path = packages.ArchivePath(found);
-        if (!File.Exists(path)) throw new ProblemException(404, "file-missing", "The archive of this version is missing in the data folder.");
-        return TypedResults.PhysicalFile(path, found.FileName.EndsWith(".zip", StringComparison.Ordinal) ? "application/zip" : "application/gzip",
-            found.FileName, enableRangeProcessing: true);
+        await packages.GetAsync(id, cancellationToken);
+        return TypedResults.Ok(await packages.UsersAsync(id, cancellationToken));
+    }
+
+    private static async Task<NoContent> DeleteVersion(string id, [Description("Version number.")] int version, PackageManager packages, CancellationToken cancellationToken)
+    {
+        await packages.DeleteVersionAsync(id, version, cancellationToken);
+        return TypedResults.NoContent();
     }
 }

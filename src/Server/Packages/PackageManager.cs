@@ -7,9 +7,15 @@ namespace McpCan.Server.Packages;
 /// <summary>Says which instances need a package; the folder of instances stands above this one.</summary>
 public interface IPackageUsage
 {
-    /// <summary>Names of the instances that run a version of the package.</summary>
-    Task<IReadOnlyList<string>> UsersOfAsync(string packageId, CancellationToken cancellationToken);
+    /// <summary>The instances that run a version of the package.</summary>
+    Task<IReadOnlyList<PackageUser>> UsersOfAsync(string packageId, CancellationToken cancellationToken);
 }
+
+/// <summary>An instance that runs a package.</summary>
+/// <param name="Instance">Its id.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="Version">The version that it runs; null for the newest at each start.</param>
+public sealed record PackageUser(string Instance, string Name, int? Version);
 
 /// <summary>Takes uploaded code, keeps its versions, gives it out again.</summary>
 public sealed class PackageManager : IDisposable
@@ -33,18 +39,18 @@ public sealed class PackageManager : IDisposable
     }
 
     /// <summary>Takes an archive as a new package; without a name it gets the project's or the file's.</summary>
-    public async Task<Package> UploadAsync(Stream content, string fileName, string? name, string actor, CancellationToken cancellationToken)
+    public async Task<Package> UploadAsync(Stream content, string fileName, string? name, string? notes, string actor, CancellationToken cancellationToken)
     {
         using var staged = await _store.StageAsync(content, cancellationToken);
-        return await AddAsync(staged, fileName, name, actor, cancellationToken);
+        return await AddAsync(staged, fileName, name, notes, actor, cancellationToken);
     }
 
     /// <summary>Takes an archive as the next version of a package.</summary>
-    public async Task<Package> UploadVersionAsync(string packageId, Stream content, string fileName, string actor, CancellationToken cancellationToken)
+    public async Task<Package> UploadVersionAsync(string packageId, Stream content, string fileName, string? notes, string actor, CancellationToken cancellationToken)
     {
         await GetAsync(packageId, cancellationToken);
         using var staged = await _store.StageAsync(content, cancellationToken);
-        return await AddVersionAsync(packageId, staged, fileName, actor, cancellationToken);
+        return await AddVersionAsync(packageId, staged, fileName, notes, null, actor, cancellationToken);
     }
 
     /// <summary>One page of packages with all their versions.</summary>
@@ -66,7 +72,7 @@ public sealed class PackageManager : IDisposable
     {
         var package = await GetAsync(packageId, cancellationToken);
         return (version is { } wanted ? package.Versions.Find(v => v.Version == wanted) : package.Versions[^1])
-            ?? throw new ProblemException(404, "not-found", $"The package '{package.Name}' has no version {version}.");
+            ?? throw Missing(package, version);
     }
 
     /// <summary>Where the archive of a version lies.</summary>
@@ -80,9 +86,8 @@ public sealed class PackageManager : IDisposable
         {
             await using var db = await _databases.CreateDbContextAsync(cancellationToken);
             var package = await FindAsync(db.Packages, id, cancellationToken);
-            var users = new List<string>();
-            foreach (var usage in _usages) users.AddRange(await usage.UsersOfAsync(id, cancellationToken));
-            if (users.Count > 0) throw new ProblemException(409, "in-use", $"The package '{package.Name}' is in use by {ProjectDetector.Names(users)}. Delete these instances first, or give them another package.");
+            var users = await UsersAsync(id, cancellationToken);
+            if (users.Count > 0) throw new ProblemException(409, "in-use", $"The package '{package.Name}' is in use by {ProjectDetector.Names(users.Select(u => u.Name))}. Delete these instances first, or give them another package.");
             db.Packages.Remove(package);
             await db.SaveChangesAsync(cancellationToken);
             _store.Remove(id, null);
@@ -93,9 +98,43 @@ public sealed class PackageManager : IDisposable
         }
     }
 
-    internal async Task<Package> AddAsync(StagedArchive staged, string fileName, string? name, string actor, CancellationToken cancellationToken)
+    /// <summary>Deletes one version, unless it is the only one or an instance runs it. Its number is not given again.</summary>
+    public async Task DeleteVersionAsync(string id, int version, CancellationToken cancellationToken)
     {
-        if (name is not null) new Checks().Name(name).Throw();
+        await _adding.WaitAsync(cancellationToken);
+        try
+        {
+            await using var db = await _databases.CreateDbContextAsync(cancellationToken);
+            var package = await FindAsync(db.Packages, id, cancellationToken);
+            var found = package.Versions.Find(v => v.Version == version) ?? throw Missing(package, version);
+            if (package.Versions.Count == 1) throw new ProblemException(409, "last-version", $"Version {version} is the only one of '{package.Name}'. Delete the package instead.");
+            var newest = package.Versions[^1].Version == version;
+            var users = (await UsersAsync(id, cancellationToken)).Where(u => u.Version == version || (u.Version is null && newest)).ToList();
+            if (users.Count > 0) throw new ProblemException(409, "in-use", $"Version {version} of '{package.Name}' is in use by {ProjectDetector.Names(users.Select(u => u.Name))}. Deploy another version there first.");
+            package.LastVersion = Math.Max(package.LastVersion, package.Versions[^1].Version);
+            db.PackageVersions.Remove(found);
+            await db.SaveChangesAsync(cancellationToken);
+            _store.Remove(id, version);
+        }
+        finally
+        {
+            _adding.Release();
+        }
+    }
+
+    /// <summary>The instances that run a version of the package.</summary>
+    public async Task<IReadOnlyList<PackageUser>> UsersAsync(string id, CancellationToken cancellationToken)
+    {
+        var users = new List<PackageUser>();
+        foreach (var usage in _usages) users.AddRange(await usage.UsersOfAsync(id, cancellationToken));
+        return users;
+    }
+
+    internal async Task<Package> AddAsync(StagedArchive staged, string fileName, string? name, string? notes, string actor, CancellationToken cancellationToken)
+    {
+        var checks = Notes(notes);
+        if (name is not null) checks.Name(name);
+        checks.Throw();
         var (detected, ownName, extension) = await InspectAsync(staged, cancellationToken);
         var now = _time.GetUtcNow();
         var package = new Package { Id = Ids.New("p"), Name = name ?? DefaultName(ownName, fileName), CreatedAt = now };
@@ -104,20 +143,25 @@ public sealed class PackageManager : IDisposable
             if (await db.Packages.AnyAsync(p => p.Name == package.Name, cancellationToken))
                 throw new ProblemException(409, "name-taken", $"There is a package '{package.Name}' already. Upload this as a version of it (POST /api/v1/packages/ID/versions), or give another name.");
             package.Versions.Add(Version(package.Id, 1));
+            package.LastVersion = 1;
             db.Packages.Add(package);
             return package;
         }, staged, cancellationToken);
 
-        PackageVersion Version(string id, int number) => New(id, number, staged, PackageStore.FileName(fileName, extension), detected, actor, now);
+        PackageVersion Version(string id, int number) => New(id, number, staged, PackageStore.FileName(fileName, extension), detected, notes, actor, now);
     }
 
-    internal async Task<Package> AddVersionAsync(string packageId, StagedArchive staged, string fileName, string actor, CancellationToken cancellationToken)
+    internal async Task<Package> AddVersionAsync(string packageId, StagedArchive staged, string fileName, string? notes, int? basedOn, string actor, CancellationToken cancellationToken)
     {
+        Notes(notes).Throw();
         var (detected, _, extension) = await InspectAsync(staged, cancellationToken);
         return await SaveAsync(async db =>
         {
             var package = await FindAsync(db.Packages, packageId, cancellationToken);
-            package.Versions.Add(New(packageId, package.Versions[^1].Version + 1, staged, PackageStore.FileName(fileName, extension), detected, actor, _time.GetUtcNow()));
+            package.LastVersion = Math.Max(package.LastVersion, package.Versions[^1].Version) + 1; // those stored by an earlier release do not have it
+            var version = New(packageId, package.LastVersion, staged, PackageStore.FileName(fileName, extension), detected, notes, actor, _time.GetUtcNow());
+            version.BasedOn = basedOn;
+            package.Versions.Add(version);
             return package;
         }, staged, cancellationToken);
     }
@@ -174,7 +218,7 @@ public sealed class PackageManager : IDisposable
         _adding.Dispose();
     }
 
-    private static PackageVersion New(string packageId, int version, StagedArchive staged, string fileName, DetectedProject detected, string actor, DateTimeOffset now) => new()
+    private static PackageVersion New(string packageId, int version, StagedArchive staged, string fileName, DetectedProject detected, string? notes, string actor, DateTimeOffset now) => new()
     {
         PackageId = packageId,
         Version = version,
@@ -182,9 +226,14 @@ public sealed class PackageManager : IDisposable
         Size = staged.Size,
         Sha256 = staged.Sha256,
         Detected = detected,
+        Notes = string.IsNullOrWhiteSpace(notes) ? null : notes.Trim(),
         UploadedBy = actor,
         CreatedAt = now,
     };
+
+    private static Checks Notes(string? notes) => new Checks().That(notes is null or { Length: <= 4000 } && notes?.Any(c => char.IsControl(c) && c is not ('\n' or '\r' or '\t')) != true, "notes", "Notes have at most 4,000 characters, and no control characters.");
+
+    private static ProblemException Missing(Package package, int? version) => new(404, "not-found", $"The package '{package.Name}' has no version {version}.");
 
     private static string DefaultName(string? ownName, string fileName)
     {

@@ -12,6 +12,7 @@ internal static class PackageSetup
         builder.Services.AddSingleton<PackageStore>();
         builder.Services.AddSingleton(s => new PackageManager(
             s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<PackageStore>(), s.GetServices<IPackageUsage>(), s.GetRequiredService<TimeProvider>()));
+        builder.Services.AddSingleton(s => new PackageFiles(s.GetRequiredService<PackageManager>(), s.GetRequiredService<PackageStore>(), s.GetRequiredService<McpCanOptions>()));
         builder.Services.AddHostedService<PackageCleanUp>();
     }
 

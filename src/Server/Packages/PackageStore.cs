@@ -9,6 +9,10 @@ namespace McpCan.Server.Packages;
 internal sealed class PackageStore(DataFolder folder, McpCanOptions options)
 {
     private const string Prefix = "upload-";
+    private static readonly string[] Bundles = [".mcpb", ".dxt"];
+
+    /// <summary>An empty file in the temporary folder.</summary>
+    public StagedArchive Temporary() => new(Path.Combine(folder.Temporary, Prefix + Guid.NewGuid().ToString("N")));
 
     /// <summary>Writes an upload to a temporary file; it goes away with the result unless it is kept.</summary>
     public async Task<StagedArchive> StageAsync(Stream content, CancellationToken cancellationToken)
@@ -58,7 +62,9 @@ internal sealed class PackageStore(DataFolder folder, McpCanOptions options)
     public static string FileName(string? uploaded, string extension)
     {
         var name = Stem(uploaded);
-        return (name.Length == 0 ? "package" : name) + extension;
+        // Bundles are zip archives that keep their own name.
+        var bundle = extension == ".zip" ? Bundles.FirstOrDefault(b => uploaded?.EndsWith(b, StringComparison.OrdinalIgnoreCase) == true) : null;
+        return (name.Length == 0 ? "package" : name) + (bundle ?? extension);
     }
 
     /// <summary>The uploaded name without folders, odd characters and archive extension.</summary>
@@ -66,7 +72,7 @@ internal sealed class PackageStore(DataFolder folder, McpCanOptions options)
     {
         var name = uploaded ?? "";
         name = name[(name.LastIndexOfAny(['/', '\\']) + 1)..];
-        foreach (var end in new[] { ".zip", ".tgz", ".gz", ".tar" })
+        foreach (var end in new[] { ".zip", ".mcpb", ".dxt", ".tgz", ".gz", ".tar" })
             if (name.EndsWith(end, StringComparison.OrdinalIgnoreCase)) name = name[..^end.Length];
         name = new string([.. name.Take(80).Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' ? c : '-')]);
         return name.Trim('.', '-');

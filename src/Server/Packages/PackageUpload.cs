@@ -7,17 +7,19 @@ using Microsoft.Net.Http.Headers;
 namespace McpCan.Server.Packages;
 
 /// <summary>The form of an upload, for the API's description; it is read as a stream.</summary>
-internal sealed record PackageForm([property: Description("The archive: .zip or .tar.gz.")] IFormFile File, [property: Description("Name for people; the project's own name unless told.")] string? Name = null);
+internal sealed record PackageForm([property: Description("The archive: .zip, .tar.gz, .tgz, .mcpb or .dxt.")] IFormFile File, [property: Description("Name for people; the project's own name unless told.")] string? Name = null,
+    [property: Description("What is new in this version.")] string? Notes = null);
 
 /// <summary>An upload's form, its file on disk already.</summary>
 internal sealed class PackageUpload : IDisposable
 {
     private const int MostParts = 20;
-    private const int LongestField = 1024;
+    private const int LongestField = 16 << 10;
 
     public StagedArchive? Archive { get; private set; }
     public string FileName { get; private set; } = "";
     public string? Name { get; private set; }
+    public string? Notes { get; private set; }
 
     /// <summary>Reads <c>multipart/form-data</c> part by part; the file goes to disk as it comes.</summary>
     public static async Task<PackageUpload> ReadAsync(HttpRequest request, PackageStore store, McpCanOptions options, CancellationToken cancellationToken)
@@ -58,6 +60,9 @@ internal sealed class PackageUpload : IDisposable
                     break;
                 case "name":
                     Name = await TextAsync(section.Body, cancellationToken) is { Length: > 0 } name ? name : null;
+                    break;
+                case "notes":
+                    Notes = await TextAsync(section.Body, cancellationToken) is { Length: > 0 } notes ? notes : null;
                     break;
                 default:
                     await TextAsync(section.Body, cancellationToken);

@@ -17,8 +17,8 @@ namespace McpCan.FunctionalTests.Packages;
 public sealed class FakeUsage : IPackageUsage
 {
     public HashSet<string> InUse { get; } = [];
-    public Task<IReadOnlyList<string>> UsersOfAsync(string packageId, CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<string>>(InUse.Contains(packageId) ? ["weather"] : []);
+    public Task<IReadOnlyList<PackageUser>> UsersOfAsync(string packageId, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<PackageUser>>(InUse.Contains(packageId) ? [new("i-1", "weather", 1)] : []);
 }
 
 public abstract class PackageTests<TApp>(TApp app) : IClassFixture<TApp> where TApp : TestApp

@@ -254,6 +254,59 @@ namespace McpCan.Server.Migrations.Postgres
                     b.ToTable("Settings");
                 });
 
+            modelBuilder.Entity("McpCan.Server.Instances.Deployment", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long?>("EndedAt")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("InstanceId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Log")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("PackageId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<int?>("Previous")
+                        .HasColumnType("integer");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("text");
+
+                    b.Property<long>("StartedAt")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Tools")
+                        .HasColumnType("text");
+
+                    b.Property<bool>("Trial")
+                        .HasColumnType("boolean");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("integer");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("InstanceId", "StartedAt");
+
+                    b.ToTable("Deployments");
+                });
+
             modelBuilder.Entity("McpCan.Server.Instances.Instance", b =>
                 {
                     b.Property<string>("Id")
@@ -325,6 +378,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<long>("Revision")
                         .IsConcurrencyToken()
                         .HasColumnType("bigint");
+
+                    b.Property<string>("Rollout")
+                        .HasColumnType("text");
 
                     b.Property<string>("ServerInfo")
                         .HasColumnType("text");
@@ -409,6 +465,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<long>("CreatedAt")
                         .HasColumnType("bigint");
 
+                    b.Property<int>("LastVersion")
+                        .HasColumnType("integer");
+
                     b.Property<string>("Name")
                         .IsRequired()
                         .HasColumnType("text");
@@ -429,6 +488,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<int>("Version")
                         .HasColumnType("integer");
 
+                    b.Property<int?>("BasedOn")
+                        .HasColumnType("integer");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("bigint");
 
@@ -438,6 +500,9 @@ namespace McpCan.Server.Migrations.Postgres
 
                     b.Property<string>("FileName")
                         .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Notes")
                         .HasColumnType("text");
 
                     b.Property<string>("Sha256")

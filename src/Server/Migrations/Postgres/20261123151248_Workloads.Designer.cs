@@ -11,7 +11,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace McpCan.Server.Migrations.Postgres
 {
     [DbContext(typeof(PostgresDb))]
-    [Migration("20261123145753_Workloads")]
+    [Migration("20261123151248_Workloads")]
     partial class Workloads
     {
         /// <inheritdoc />
@@ -257,6 +257,59 @@ namespace McpCan.Server.Migrations.Postgres
                     b.ToTable("Settings");
                 });
 
+            modelBuilder.Entity("McpCan.Server.Instances.Deployment", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long?>("EndedAt")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("InstanceId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Log")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("PackageId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<int?>("Previous")
+                        .HasColumnType("integer");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("text");
+
+                    b.Property<long>("StartedAt")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Tools")
+                        .HasColumnType("text");
+
+                    b.Property<bool>("Trial")
+                        .HasColumnType("boolean");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("integer");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("InstanceId", "StartedAt");
+
+                    b.ToTable("Deployments");
+                });
+
             modelBuilder.Entity("McpCan.Server.Instances.Instance", b =>
                 {
                     b.Property<string>("Id")
@@ -328,6 +381,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<long>("Revision")
                         .IsConcurrencyToken()
                         .HasColumnType("bigint");
+
+                    b.Property<string>("Rollout")
+                        .HasColumnType("text");
 
                     b.Property<string>("ServerInfo")
                         .HasColumnType("text");
@@ -412,6 +468,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<long>("CreatedAt")
                         .HasColumnType("bigint");
 
+                    b.Property<int>("LastVersion")
+                        .HasColumnType("integer");
+
                     b.Property<string>("Name")
                         .IsRequired()
                         .HasColumnType("text");
@@ -432,6 +491,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<int>("Version")
                         .HasColumnType("integer");
 
+                    b.Property<int?>("BasedOn")
+                        .HasColumnType("integer");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("bigint");
 
@@ -441,6 +503,9 @@ namespace McpCan.Server.Migrations.Postgres
 
                     b.Property<string>("FileName")
                         .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Notes")
                         .HasColumnType("text");
 
                     b.Property<string>("Sha256")
