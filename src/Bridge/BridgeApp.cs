@@ -19,6 +19,7 @@ sealed class BridgeApp : IDisposable
     readonly EraServers eras;
     readonly ModernEndpoint modern;
     readonly DateTimeOffset startedAt;
+    long lastUse = Environment.TickCount64;
 
     BridgeApp(BridgeConfig config, BridgeLog log, TimeProvider time)
     {
@@ -110,6 +111,8 @@ sealed class BridgeApp : IDisposable
             http.Response.StatusCode = StatusCodes.Status403Forbidden;
             return Task.CompletedTask;
         }
+        // Probes of the platform name no principal, and are no use.
+        if (http.Request.Headers.ContainsKey(McpEndpoint.PrincipalHeader)) Volatile.Write(ref lastUse, Environment.TickCount64);
         switch (http.Request.Path.Value)
         {
             case "/mcp":
@@ -157,6 +160,6 @@ sealed class BridgeApp : IDisposable
     {
         var failing = host.FailedStarts >= 3;
         var state = failing ? "failed" : shared is null || shared.IsReady || eras.RefusesLegacy && eras.HasModern ? "ready" : "starting";
-        return new(state, sessions.Count, host.Count, perSession?.SpareCount ?? 0, sessions.RunningCalls + modern.RunningCount, host.LastExit, host.Restarts, startedAt);
+        return new(state, sessions.Count, host.Count, perSession?.SpareCount ?? 0, sessions.RunningCalls + modern.RunningCount, host.LastExit, host.Restarts, startedAt, (Environment.TickCount64 - Volatile.Read(ref lastUse)) / 1000.0);
     }
 }

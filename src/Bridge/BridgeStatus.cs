@@ -1,7 +1,7 @@
 namespace McpCan.Bridge;
 
 /// <summary>The answer of <c>GET /-/status</c>.</summary>
-sealed record BridgeStatus(string State, int Sessions, int Children, int Spares, int RunningCalls, ServerExit? LastExit, int Restarts, DateTimeOffset StartedAt);
+sealed record BridgeStatus(string State, int Sessions, int Children, int Spares, int RunningCalls, ServerExit? LastExit, int Restarts, DateTimeOffset StartedAt, double UnusedSeconds);
 
 /// <summary>How a server process ended without being asked to.</summary>
 sealed record ServerExit(int? Code, string? Signal, DateTimeOffset Time, string[] LastLines)

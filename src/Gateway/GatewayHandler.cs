@@ -27,7 +27,7 @@ namespace McpCan.Gateway;
 /// </remarks>
 internal sealed class GatewayHandler(
     IRouteSource routes, ITokenVerifier tokens, OriginGuard guard, TrafficGate traffic, PolicyGate policy, SessionSeal seal, Forwarder forwarder, Remote.RemoteGate remotes,
-    Virtual.VirtualHosts virtuals, Remote.HostedRunner hosted,
+    Virtual.VirtualHosts virtuals, Remote.HostedRunner hosted, IWaker waker,
     ExchangeRecorder recorder, IOptions<GatewayOptions> options)
 {
     private const string Anonymous = "anonymous";
@@ -84,6 +84,16 @@ internal sealed class GatewayHandler(
                 await new Refusal(409, McpErrors.Refused, "direct", route.UnavailableReason ?? $"{route.Name} is not served here.").SendAsync(exchange);
                 return;
             }
+            if (route.IsAsleep)
+            {
+                // No session outlives a sleep: its client begins anew, and that wakes the server.
+                if (NamesSession(exchange))
+                {
+                    await Refusal.SessionNotFound.SendAsync(exchange);
+                    return;
+                }
+                exchange.Route = route = await waker.WakeAsync(route.InstanceId, context.RequestAborted) ?? route;
+            }
             if (route is { Upstream: null, Remote: null, Virtual: null })
             {
                 context.Response.Headers.RetryAfter = "5";
@@ -129,6 +139,9 @@ internal sealed class GatewayHandler(
             }
         }
     }
+
+    private static bool NamesSession(GatewayExchange exchange) =>
+        exchange.Endpoint == GatewayEndpoint.Message || exchange.Context.Request.Headers[HeaderRules.Session].Count > 0;
 
     /// <summary>The <c>WWW-Authenticate</c> header of a 401. RFC 9728's <c>resource_metadata</c> belongs here when an authorization server is offered.</summary>
     public static string Challenge(GatewayExchange exchange) =>

@@ -11,6 +11,8 @@ public sealed record GatewayRoute
     public required string Name { get; init; }
     /// <summary>The workload that serves the instance now, or null when none does.</summary>
     public GatewayUpstream? Upstream { get; init; }
+    /// <summary>Whether it sleeps, or is on its way up for a call: <see cref="IWaker"/> brings it back, and callers wait for that.</summary>
+    public bool IsAsleep { get; init; }
     /// <summary>Proxy mode: the remote server; null in every other mode.</summary>
     public GatewayRemote? Remote { get; init; }
     /// <summary>Direct mode: nothing is forwarded, clients speak to the server themselves; every request is answered by 409 with <see cref="UnavailableReason"/>.</summary>

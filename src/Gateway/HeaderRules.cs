@@ -11,7 +11,7 @@ namespace McpCan.Gateway;
 /// </summary>
 internal static class HeaderRules
 {
-    public const string Principal = "Mcpcan-Principal";
+    public const string Principal = McpCan.Protocol.Http.McpEndpoint.PrincipalHeader;
     public const string Session = "Mcp-Session-Id";
 
     /// <summary>Copies what may pass from the client, and adds what we say ourselves.</summary>

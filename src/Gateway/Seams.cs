@@ -9,6 +9,13 @@ public interface IRouteSource
     GatewayRoute? Find(string slugOrId);
 }
 
+/// <summary>Brings sleeping instances back.</summary>
+public interface IWaker
+{
+    /// <summary>Has an instance started and waits until its route says where it is, or why it is not; null when it is gone. Bounded.</summary>
+    Task<GatewayRoute?> WakeAsync(string instanceId, CancellationToken cancellationToken);
+}
+
 /// <summary>Checks gateway tokens. In memory: called for every request.</summary>
 public interface ITokenVerifier
 {

@@ -17,15 +17,16 @@ internal sealed class VirtualHost : IServerSource, IServerEras, IDisposable
     private readonly Lock _gate = new();
     private readonly string _name;
     private readonly IRouteSource _routes;
+    private readonly IWaker _waker;
     private readonly UpstreamPool _upstreams;
     private readonly RemoteHosts _remotes;
     private readonly TimeProvider _time;
     private readonly Dictionary<string, Shared> _shared = [];
     private bool _isDisposed;
 
-    public VirtualHost(GatewayRoute route, VirtualOffer offer, IRouteSource routes, UpstreamPool upstreams, RemoteHosts remotes, TimeProvider time)
+    public VirtualHost(GatewayRoute route, VirtualOffer offer, IRouteSource routes, IWaker waker, UpstreamPool upstreams, RemoteHosts remotes, TimeProvider time)
     {
-        (Offer, _name, _routes, _upstreams, _remotes, _time) = (offer, route.Slug, routes, upstreams, remotes, time);
+        (Offer, _name, _routes, _waker, _upstreams, _remotes, _time) = (offer, route.Slug, routes, waker, upstreams, remotes, time);
         Engine = new(this, this, new SessionOptions { MaxMessageBytes = (int)Math.Min(route.MaxRequestBytes, int.MaxValue) }, MostSessions, time);
     }
 
@@ -82,6 +83,7 @@ internal sealed class VirtualHost : IServerSource, IServerEras, IDisposable
     private async ValueTask<IServerConnection> OpenMemberAsync(string instanceId, string principal, CancellationToken cancellationToken)
     {
         var route = _routes.Find(instanceId);
+        if (route is { IsAsleep: true }) route = await _waker.WakeAsync(instanceId, cancellationToken);
         if (route?.Remote is { } remote)
         {
             try

@@ -4,7 +4,7 @@ using McpCan.Gateway.Remote;
 namespace McpCan.Gateway.Virtual;
 
 /// <summary>The virtual servers that are in use, one host for each instance and generation.</summary>
-internal sealed class VirtualHosts(IRouteSource routes, UpstreamPool upstreams, RemoteHosts remotes, TimeProvider time) : IDisposable
+internal sealed class VirtualHosts(IRouteSource routes, IWaker waker, UpstreamPool upstreams, RemoteHosts remotes, TimeProvider time) : IDisposable
 {
     private readonly ConcurrentDictionary<string, VirtualHost> _hosts = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
@@ -34,7 +34,7 @@ internal sealed class VirtualHosts(IRouteSource routes, UpstreamPool upstreams, 
         lock (_gate)
         {
             if (_hosts.TryGetValue(route.InstanceId, out host) && host.Offer.Generation >= offer.Generation) return host;
-            var next = new VirtualHost(route, offer, routes, upstreams, remotes, time);
+            var next = new VirtualHost(route, offer, routes, waker, upstreams, remotes, time);
             _hosts[route.InstanceId] = next;
             host?.Dispose();
             return next;

@@ -18,6 +18,9 @@ namespace McpCan.Protocol.Http;
 /// </summary>
 public sealed class McpEndpoint(SessionTable sessions, ModernEndpoint? modern = null)
 {
+    /// <summary>Names who calls, as the gateway found out.</summary>
+    public const string PrincipalHeader = "Mcpcan-Principal";
+
     readonly SessionOptions options = sessions.Options;
 
     /// <summary>Handles a request to the MCP address.</summary>
@@ -138,7 +141,7 @@ public sealed class McpEndpoint(SessionTable sessions, ModernEndpoint? modern = 
         McpSession session;
         try
         {
-            session = await sessions.OpenAsync(http.Request.Headers["Mcpcan-Principal"].ToString(), overSse: false, http.RequestAborted);
+            session = await sessions.OpenAsync(http.Request.Headers[PrincipalHeader].ToString(), overSse: false, http.RequestAborted);
         }
         catch (ServerUnavailableException e)
         {
@@ -266,5 +269,5 @@ public sealed class McpEndpoint(SessionTable sessions, ModernEndpoint? modern = 
 
     /// <summary>A session belongs to the principal that opened it; the gateway names the principal.</summary>
     internal static bool IsOwner(HttpContext http, McpSession session)
-        => session.Principal.Length == 0 || http.Request.Headers["Mcpcan-Principal"].ToString() == session.Principal;
+        => session.Principal.Length == 0 || http.Request.Headers[PrincipalHeader].ToString() == session.Principal;
 }

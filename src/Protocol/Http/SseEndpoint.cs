@@ -31,7 +31,7 @@ public sealed class SseEndpoint(SessionTable sessions)
         McpSession session;
         try
         {
-            session = await sessions.OpenAsync(http.Request.Headers["Mcpcan-Principal"].ToString(), overSse: true, http.RequestAborted);
+            session = await sessions.OpenAsync(http.Request.Headers[McpEndpoint.PrincipalHeader].ToString(), overSse: true, http.RequestAborted);
         }
         catch (ServerUnavailableException e)
         {

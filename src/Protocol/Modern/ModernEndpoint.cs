@@ -46,7 +46,7 @@ public sealed class ModernEndpoint : IDisposable
             http.Response.Headers.RetryAfter = "5";
             return Answer.Error(http, 503, McpErrors.ServerUnavailable, "too many requests are under way; try again later", IdOf(message, envelope));
         }
-        var principal = http.Request.Headers["Mcpcan-Principal"].ToString();
+        var principal = http.Request.Headers[McpEndpoint.PrincipalHeader].ToString();
         if (envelope.Kind == MessageKind.Request && TryStart(http, message, envelope, principal) is { } started) return started;
         keepBody = true;
         return envelope.Kind == MessageKind.Request ? PrepareAsync(http, body, envelope, principal) : NotifyAsync(http, body, envelope, principal);

@@ -122,6 +122,8 @@ public sealed record InstanceStatus
     public DateTimeOffset Since { get; init; }
     /// <summary>How the last run ended badly; kept after the workload is gone.</summary>
     public WorkloadExit? LastExit { get; init; }
+    /// <summary>While Sleeping: the generation that sleeps; another one is started.</summary>
+    public long? Slept { get; init; }
     /// <summary>Restarts after crashes since the last start by a person.</summary>
     public int Restarts { get; init; }
     /// <summary>Isolation in force while running.</summary>
@@ -143,6 +145,8 @@ public static class InstanceStates
     public const string Failed = "Failed";
     /// <summary>Stopped on purpose.</summary>
     public const string Stopped = "Stopped";
+    /// <summary>Ended because nobody used it; the next call starts it again.</summary>
+    public const string Sleeping = "Sleeping";
     /// <summary>On the way to Stopped.</summary>
     public const string Stopping = "Stopping";
     /// <summary>On the way out.</summary>

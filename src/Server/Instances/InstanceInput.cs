@@ -123,6 +123,8 @@ public sealed record LimitsInput
     public int? Sessions { get; init; }
     /// <summary>Seconds after which an unused session ends.</summary>
     public int? SessionIdleSeconds { get; init; }
+    /// <summary>Seconds without a session or a call after which the workload is ended until the next call; 0 for never.</summary>
+    public int? SleepSeconds { get; init; }
     /// <summary>Seconds that the server may take to answer <c>initialize</c>.</summary>
     public int? StartSeconds { get; init; }
     /// <summary>Seconds that the install phase may take.</summary>
@@ -140,6 +142,7 @@ public sealed record LimitsInput
         OpenFiles = l.OpenFiles,
         Sessions = l.Sessions,
         SessionIdleSeconds = l.SessionIdleSeconds,
+        SleepSeconds = l.SleepSeconds,
         StartSeconds = l.StartSeconds,
         InstallSeconds = l.InstallSeconds,
         WarmSpares = l.WarmSpares,
@@ -154,6 +157,7 @@ public sealed record LimitsInput
         OpenFiles = OpenFiles ?? l.OpenFiles,
         Sessions = Sessions ?? l.Sessions,
         SessionIdleSeconds = SessionIdleSeconds ?? l.SessionIdleSeconds,
+        SleepSeconds = SleepSeconds ?? l.SleepSeconds,
         StartSeconds = StartSeconds ?? l.StartSeconds,
         InstallSeconds = InstallSeconds ?? l.InstallSeconds,
         WarmSpares = WarmSpares ?? l.WarmSpares,

@@ -126,7 +126,7 @@ public sealed partial class InstanceManager : IDisposable
         {
             Alive(instance);
             NotDirect(instance);
-            if (instance is { ShouldRun: true, Status.State: not InstanceStates.Failed }) return Nothing;
+            if (instance is { ShouldRun: true, Status.State: not (InstanceStates.Failed or InstanceStates.Sleeping) }) return Nothing;
             if (instance.ShouldRun) instance.Generation++;
             instance.ShouldRun = true;
             Turn(instance, InstanceStates.Starting, null);

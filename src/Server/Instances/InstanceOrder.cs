@@ -8,7 +8,7 @@ internal static class InstanceOrder
     private static readonly string[] States =
     [
         InstanceStates.Failed, InstanceStates.Degraded, InstanceStates.Unknown, InstanceStates.Starting, InstanceStates.Stopping,
-        InstanceStates.Deleting, InstanceStates.Running, InstanceStates.Registered, InstanceStates.Stopped,
+        InstanceStates.Deleting, InstanceStates.Running, InstanceStates.Sleeping, InstanceStates.Registered, InstanceStates.Stopped,
     ];
 
     private static readonly Dictionary<string, Func<Instance, IComparable?>> Fields = new(StringComparer.OrdinalIgnoreCase)

@@ -34,6 +34,8 @@ internal sealed partial class InstanceReconciler(
             news.Tell(ProbeTopic, id);
         };
         news.On(ProbeTopic, Probe);
+        services.Waker.Wake = Wake;
+        news.On(Waker.Topic, Wake);
         await base.StartAsync(cancellationToken);
     }
 
@@ -130,6 +132,8 @@ internal sealed partial class InstanceReconciler(
     }
 
     private void Probe(string id) => _workers.GetValueOrDefault(id)?.ProbeSoon();
+
+    private void Wake(string id) => _workers.GetValueOrDefault(id)?.Wake();
 
     private void Nudge(string id)
     {

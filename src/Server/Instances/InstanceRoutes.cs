@@ -67,6 +67,7 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
         Slug = instance.Slug,
         Name = instance.Name,
         Upstream = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false } ? upstream : null,
+        IsAsleep = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false, Limits.SleepSeconds: > 0, Status.State: InstanceStates.Sleeping or InstanceStates.Starting },
         Remote = instance is { Mode: InstanceModes.Proxy, ShouldRun: true, Deleting: false, Remote: { } remote } ? Open(remote, known) : null,
         Virtual = instance is { Mode: InstanceModes.Virtual, ShouldRun: true, Deleting: false } ? instance.Virtual?.Offer(instance.Generation) : null,
         DirectOnly = instance is { Mode: InstanceModes.Direct, Deleting: false },
@@ -97,7 +98,7 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
     {
         _ when instance is { Mode: InstanceModes.Direct, Deleting: false } => $"The server '{instance.Name}' is kept on file only: connect to it with its own address or command.",
         InstanceStates.Stopping or InstanceStates.Stopped when instance.Mode is InstanceModes.Proxy or InstanceModes.Virtual => $"The server '{instance.Name}' is switched off.",
-        InstanceStates.Starting => $"The server '{instance.Name}' is starting. Try again in a moment.",
+        InstanceStates.Starting or InstanceStates.Sleeping => $"The server '{instance.Name}' is starting. Try again in a moment.",
         InstanceStates.Failed => $"The server '{instance.Name}' failed to run. Its operator can see why in the MCPCAN console.",
         InstanceStates.Stopping or InstanceStates.Stopped => $"The server '{instance.Name}' is stopped.",
         InstanceStates.Deleting => $"The server '{instance.Name}' is being deleted.",

@@ -67,6 +67,7 @@ internal static partial class InstanceRules
         .That(limits.OpenFiles is 0 or >= 64 and <= 1_048_576, "limits.openFiles", "Must be 0 (none) or between 64 and 1048576.")
         .That(limits.Sessions is >= 1 and <= 100_000, "limits.sessions", "Must be between 1 and 100000.")
         .That(limits.SessionIdleSeconds is >= 1 and <= 30 * 86_400, "limits.sessionIdleSeconds", "Must be between 1 second and 30 days (2592000).")
+        .That(limits.SleepSeconds is >= 0 and <= 30 * 86_400, "limits.sleepSeconds", "Must be 0 (never) or between 1 second and 30 days (2592000).")
         .That(limits.StartSeconds is >= 1 and <= 3600, "limits.startSeconds", "Must be between 1 and 3600.")
         .That(limits.InstallSeconds is >= 1 and <= 7200, "limits.installSeconds", "Must be between 1 and 7200.")
         .That(limits.WarmSpares is >= 0 and <= 32, "limits.warmSpares", "Must be between 0 and 32.");

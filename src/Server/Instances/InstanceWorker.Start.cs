@@ -91,7 +91,7 @@ internal sealed partial class InstanceWorker
         if (!probe.Ok) throw new WorkloadFailedException(await ExplainAsync(runtime, probe, cancellationToken));
 
         _starting = false;
-        (_run, _exit, _probeFailures, _probeSoon) = (run, exit, 0, false);
+        (_run, _exit, _probeFailures, _probeSoon, _probedAt, _lastUse, _wake) = (run, exit, 0, false, _time.GetTimestamp(), _time.GetUtcNow(), false);
         (_instance.ToolCount, _instance.ServerInfo, _instance.ProtocolVersion) = (probe.ToolCount, probe.ServerInfo, probe.ProtocolVersion);
         await ShowAsync(s => Up(s, run), cancellationToken);
         await services.Changes.NoteAsync(id, "running", $"{probe.ServerInfo}: {probe.ToolCount?.ToString(CultureInfo.InvariantCulture)} tools", cancellationToken);

@@ -13,8 +13,8 @@ internal sealed partial class InstanceWorker
         await using (var db = await services.Databases.CreateDbContextAsync(cancellationToken))
         {
             var states = await db.Instances.AsNoTracking().Where(i => members.Contains(i.Id)).ToListAsync(cancellationToken);
-            var up = states.Count(i => i.Status.State is InstanceStates.Running or InstanceStates.Degraded);
-            var down = states.Where(i => i.Status.State is not (InstanceStates.Running or InstanceStates.Degraded)).Select(i => $"'{i.Name}' is {i.Status.State.ToLowerInvariant()}").ToList();
+            var up = states.Count(IsThere);
+            var down = states.Where(i => !IsThere(i)).Select(i => $"'{i.Name}' is {i.Status.State.ToLowerInvariant()}").ToList();
             if (states.Count < members.Count) down.Add($"{members.Count - states.Count} of its servers no longer exist");
             var state = up == 0 ? InstanceStates.Failed : down.Count > 0 ? InstanceStates.Degraded : InstanceStates.Running;
             var reason = down.Count == 0 ? null : up == 0 ? $"None of its servers is available: {string.Join(", ", down)}." : $"Part of it is missing: {string.Join(", ", down)}.";
@@ -28,4 +28,6 @@ internal sealed partial class InstanceWorker
         }
         await WaitAsync(MembersPause, null, cancellationToken);
     }
+
+    private static bool IsThere(Instance member) => member.Status.State is InstanceStates.Running or InstanceStates.Degraded or InstanceStates.Sleeping;
 }

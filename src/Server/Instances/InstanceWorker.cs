@@ -8,7 +8,7 @@ namespace McpCan.Server.Instances;
 /// any number of changes meanwhile end in the last one.
 /// <code>
 ///            ┌────────────── round: read the instance ──────────────┐
-///  gone → end   deleting → remove, end   not managed → no workload   off → stop, wait   on, not running → start   running → watch
+///  gone → end   deleting → remove, end   not managed → no workload   off → stop, wait   asleep → wait   on, not running → start   running → watch
 /// </code>
 /// </summary>
 internal sealed partial class InstanceWorker(string id, WorkerServices services, WorkloadStatus? adopted = null, bool mayRun = false) : IDisposable
@@ -26,6 +26,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private bool _probeSoon;
     private bool _isNewlyAdopted = adopted is not null;
     private int _probeFailures;
+    private long _probedAt;
     // Of the generation that is tried now:
     private long _generation = adopted?.Generation ?? -1;
     private int _failures;
@@ -107,6 +108,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         _mayRun = true;
         if (!instance.ShouldRun) await StopAsync(runtime, cancellationToken);
         else if (runtime is null) await UnreachableAsync(cancellationToken);
+        else if (_run is null && Sleeps) await WaitAsync(null, null, cancellationToken);
         else if (_run is null || _run.Generation != instance.Generation) await StartAsync(runtime, cancellationToken);
         else await WatchAsync(runtime, _run, cancellationToken);
         return true;
@@ -158,14 +160,19 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         }
         var healthy = _instance.Status.State == InstanceStates.Running;
         var pause = healthy && _probeFailures == 0 ? TimeSpan.FromSeconds(services.Options.ProbeSeconds) : TimeSpan.FromSeconds(Math.Min(10, services.Options.ProbeSeconds));
-        if (!_probeSoon && !_exit.IsCompleted) _probeSoon = await WaitAsync(pause, _exit, cancellationToken);
+        if (!_probeSoon && !_exit.IsCompleted && await WaitAsync(SleepCheck is { } check && check < pause ? check : pause, _exit, cancellationToken))
+        {
+            _probeSoon = _time.GetElapsedTime(_probedAt) >= pause;
+            if (!_probeSoon && healthy) await SleepIfUnusedAsync(runtime, run, cancellationToken);
+            if (_run is null) return;
+        }
         if (_exit.IsCompleted)
         {
             await CrashedAsync(run, await _exit, cancellationToken);
             return;
         }
         if (!_probeSoon) return;
-        _probeSoon = false;
+        (_probeSoon, _probedAt) = (false, _time.GetTimestamp());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var probe = services.Probe.RunAsync(run.Address, Math.Min(_instance.Limits.StartSeconds, 30), null, stop.Token);
         await Task.WhenAny(probe, _exit, _nudged.Task);

@@ -18,6 +18,8 @@ internal static class InstancesSetup
         services.AddSingleton<InstanceRoutes>();
         services.AddSingleton<IRouteSource>(s => s.GetRequiredService<InstanceRoutes>());
         services.AddSingleton<InstanceFeed>();
+        services.AddSingleton<Waker>();
+        services.AddSingleton<IWaker>(s => s.GetRequiredService<Waker>());
         services.AddSingleton<InstanceSync>();
         services.AddHostedService(s => s.GetRequiredService<InstanceSync>());
         services.AddHealthChecks().AddCheck<InstanceSync>("routes", tags: ["ready"]);

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace McpCan.Server.Runtimes;
 
 /// <summary>The bridge's answer to <c>GET /-/status</c>.</summary>
-internal sealed record BridgeState(string State, int Sessions, int Children, int RunningCalls, int Restarts, BridgeExit? LastExit);
+internal sealed record BridgeState(string State, int Sessions, int Children, int RunningCalls, int Restarts, BridgeExit? LastExit, double UnusedSeconds);
 
 /// <summary>How a server process behind the bridge ended.</summary>
 internal sealed record BridgeExit(int? Code, string? Signal, DateTimeOffset Time, string[]? LastLines)

@@ -123,6 +123,8 @@ public sealed record WorkloadLimits
     public int Sessions { get; init; } = 100;
     /// <summary>Seconds after which an unused session ends.</summary>
     public int SessionIdleSeconds { get; init; } = 1800;
+    /// <summary>Seconds without a session or a call after which the workload is ended until the next call; 0 for never.</summary>
+    public int SleepSeconds { get; init; }
     /// <summary>Seconds that the server may take to answer <c>initialize</c>.</summary>
     public int StartSeconds { get; init; } = 60;
     /// <summary>Seconds that the install phase may take.</summary>

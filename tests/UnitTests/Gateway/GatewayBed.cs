@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace McpCan.UnitTests.Gateway;
 
 /// <summary>A real gateway on a port before a real server on a Unix domain socket; each test says what that server does.</summary>
-internal sealed class GatewayBed : IRouteSource, ITokenVerifier, IAccessLog, IAsyncDisposable
+internal sealed class GatewayBed : IRouteSource, IWaker, ITokenVerifier, IAccessLog, IAsyncDisposable
 {
     public const string Good = "mct_good";
     public const string Other = "mct_other";
@@ -54,7 +54,7 @@ internal sealed class GatewayBed : IRouteSource, ITokenVerifier, IAccessLog, IAs
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton<IRouteSource>(bed).AddSingleton<ITokenVerifier>(bed).AddSingleton<IAccessLog>(bed);
+        builder.Services.AddSingleton<IRouteSource>(bed).AddSingleton<IWaker>(bed).AddSingleton<ITokenVerifier>(bed).AddSingleton<IAccessLog>(bed);
         builder.Services.AddSingleton<IDataProtectionProvider>(new EphemeralDataProtectionProvider());
         builder.Services.AddMcpGateway(options =>
         {
@@ -75,6 +75,8 @@ internal sealed class GatewayBed : IRouteSource, ITokenVerifier, IAccessLog, IAs
     public string HttpAddress => _upstream.Urls.Single(url => url.StartsWith("http://127.", StringComparison.Ordinal));
 
     public string SocketPath => Path.Combine(_folder, "bridge.sock");
+
+    public Task<GatewayRoute?> WakeAsync(string instanceId, CancellationToken cancellationToken) => Task.FromResult(Routes.GetValueOrDefault(instanceId));
 
     public void SetRoute(string id, string slug, Func<GatewayRoute, GatewayRoute>? change = null)
     {

@@ -39,7 +39,7 @@ internal static class InstanceLook
         return line.Length > Longest ? line[..Longest] + "…" : line;
     }
 
-    public static bool IsUp(Instance instance) => instance.Status.State is InstanceStates.Running or InstanceStates.Degraded or InstanceStates.Starting;
+    public static bool IsUp(Instance instance) => instance.Status.State is InstanceStates.Running or InstanceStates.Degraded or InstanceStates.Starting or InstanceStates.Sleeping;
 
     public static bool NeedsAttention(Instance instance) => instance.Status.State is InstanceStates.Failed or InstanceStates.Degraded or InstanceStates.Unknown;
 

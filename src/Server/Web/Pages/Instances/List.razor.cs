@@ -11,7 +11,7 @@ namespace McpCan.Server.Web.Pages.Instances;
 /// <summary>All servers, live.</summary>
 public sealed partial class List
 {
-    private static readonly string[] States = [InstanceStates.Running, InstanceStates.Starting, InstanceStates.Degraded, InstanceStates.Failed, InstanceStates.Stopped, InstanceStates.Registered];
+    private static readonly string[] States = [InstanceStates.Running, InstanceStates.Starting, InstanceStates.Degraded, InstanceStates.Failed, InstanceStates.Sleeping, InstanceStates.Stopped, InstanceStates.Registered];
     private readonly HashSet<string> _chosen = [];
     private IReadOnlyList<Instance> _all = [];
     private Dictionary<string, string> _packages = [];

@@ -88,6 +88,7 @@ public sealed class RunSettings
     public double Cpus { get; set; } = 1;
     public int Sessions { get; set; } = 100;
     public int IdleMinutes { get; set; } = 30;
+    public int SleepSeconds { get; set; }
     public int StartSeconds { get; set; } = 60;
     public int WarmSpares { get; set; } = 1;
 
@@ -99,6 +100,7 @@ public sealed class RunSettings
         Cpus = instance.Limits.Cpus,
         Sessions = instance.Limits.Sessions,
         IdleMinutes = instance.Limits.SessionIdleSeconds / 60,
+        SleepSeconds = instance.Limits.SleepSeconds,
         StartSeconds = instance.Limits.StartSeconds,
         WarmSpares = instance.Limits.WarmSpares,
     };
@@ -109,6 +111,7 @@ public sealed class RunSettings
         Cpus = Cpus,
         Sessions = Sessions,
         SessionIdleSeconds = IdleMinutes * 60,
+        SleepSeconds = SleepSeconds,
         StartSeconds = StartSeconds,
         WarmSpares = WarmSpares,
     };
