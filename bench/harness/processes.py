@@ -59,8 +59,8 @@ def busy():
 
 
 def memory(pids):
-    """(proportional, resident) MiB of these processes."""
-    pss = rss = 0
+    """(proportional, resident, private) MiB of these processes."""
+    pss = rss = private = 0
     for pid in pids:
         try:
             with open(f'/proc/{pid}/smaps_rollup') as f:
@@ -69,9 +69,11 @@ def memory(pids):
                         pss += int(line.split()[1])
                     elif line.startswith('Rss:'):
                         rss += int(line.split()[1])
+                    elif line.startswith('Private_'):
+                        private += int(line.split()[1])
         except OSError:
             pass
-    return pss / 1024, rss / 1024
+    return pss / 1024, rss / 1024, private / 1024
 
 
 def handles(pids):
@@ -86,6 +88,7 @@ def handles(pids):
     return files, threads
 
 
-def die_with_parent():
-    """For preexec_fn: what the bench starts does not outlive it, however it ends."""
+def prepare_child():
+    """For preexec_fn: what the bench starts does not outlive it, however it ends, and hears an interrupt even where the bench, in the background, does not."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

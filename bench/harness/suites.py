@@ -94,14 +94,21 @@ def stream(b):
 
 
 def idle(b):
-    """Memory of an idle session with its GET stream: between few open sessions and many, so that what is made once does not count."""
-    many = b.q.idle
-    few = max(1, many // 10)
+    """Memory of an idle session: between few open sessions and many, so that what is made once does not count."""
     b.warm(b.stdio)
+    for stream in (False, True):  # a session's last call leaves its connection open; its GET stream is a second one
+        each = _idle(b, stream)
+        total = sum(v for k, v in each.items() if k != 'child KiB')
+        case = f'{b.q.idle} idle sessions, ' + ('each with its GET stream' if stream else 'without streams')
+        yield {'suite': 'idle', 'case': case, 'values': {'KiB a session': total, **dict(sorted(each.items())), 'wrong': 0}}
+
+
+def _idle(b, stream):
+    many, few = b.q.idle, max(1, b.q.idle // 10)
     holders, seen, files = [], [], []
     try:
         for n in (few, many - few):
-            p = b.stdio.start('--op', 'idle', '--get-stream', '--sessions', n, '--timeout', 60)
+            p = b.stdio.start('--op', 'idle', *['--get-stream'][:stream], '--sessions', n, '--timeout', 60)
             holders.append(p)
             ready = p.stdout.readline().split()
             if ready[:3] != ['READY', str(n), '0']:
@@ -113,11 +120,9 @@ def idle(b):
     finally:
         for p in holders:
             p.communicate('\n')
-    if files[1] - files[0] < 1.9 * (many - few):  # two connections a session: its calls' and its stream's
+    if files[1] - files[0] < (1.9 if stream else 0.9) * (many - few):
         raise Wrong(f'idle sessions: {files[1] - files[0]} connections more for {many - few} sessions')
-    each = {f'{kind} KiB': (seen[1][kind] - seen[0].get(kind, 0)) * 1024 / (many - few) for kind in seen[1]}
-    total = sum(v for k, v in each.items() if k != 'child KiB')
-    yield {'suite': 'idle', 'case': f'{many} idle sessions with GET stream', 'values': {'KiB a session': total, **each, 'wrong': 0}}
+    return {f'{kind} KiB': (seen[1][kind] - seen[0].get(kind, 0)) * 1024 / (many - few) for kind in seen[1]}
 
 
 def cold(b):
@@ -130,13 +135,13 @@ def cold(b):
                 raise Wrong(f'cold bridge: {r.stdout}{r.stderr}')
             time.sleep(b.q.settle)
             pids = [p for p, name in t.program.processes().items() if name != processes.CHILD]
-            pss, rss = processes.memory(pids)
+            pss, rss, private = processes.memory(pids)
             files, threads = processes.handles(pids)
             ms = float(r.stdout.split('"cold_ms":')[1].split(',')[0])
         finally:
             t.program.stop()
         if i:  # the first run reads the program from disk
-            yield {'suite': 'cold', 'case': f'bridge, run {i}', 'values': {'cold ms': ms, 'PSS MiB': pss, 'RSS MiB': rss, 'files': files, 'threads': threads, 'wrong': 0}}
+            yield {'suite': 'cold', 'case': f'bridge, run {i}', 'values': {'cold ms': ms, 'PSS MiB': pss, 'RSS MiB': rss, 'private MiB': private, 'files': files, 'threads': threads, 'wrong': 0}}
 
 
 def soak(b):

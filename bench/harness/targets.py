@@ -49,20 +49,21 @@ class Target:
 
     def start(self, *args, **more):
         """Starts the loader; the caller reads its output."""
-        return subprocess.Popen(self.command(*args), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=processes.die_with_parent, **more)
+        return subprocess.Popen(self.command(*args), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=processes.prepare_child, **more)
 
     def run(self, *args):
         """One run of the loader: its result, with CPU of the target's processes between START and STOP."""
         mine = self.program.processes()
         counted = [p for p, name in mine.items() if name != processes.CHILD]
+        every = [p for c in children for p in c.processes()]  # looked up now, so that it costs nothing meanwhile
         p = self.start(*args)
         before = after = (0, 0, 0)
         result = None
         for line in p.stdout:
             if line.startswith('START'):
-                before = processes.cpu(counted), processes.cpu(every_process()), processes.busy()
+                before = processes.cpu(counted), processes.cpu(every), processes.busy()
             elif line.startswith('STOP'):
-                after = processes.cpu(counted), processes.cpu(every_process()), processes.busy()
+                after = processes.cpu(counted), processes.cpu(every), processes.busy()
             elif line.startswith('{'):
                 result = json.loads(line)
         p.wait()
@@ -84,17 +85,6 @@ class Target:
         return result
 
 
-_known = (0.0, [])
-
-
-def every_process():
-    """Processes of all targets, looked up again every few seconds."""
-    global _known
-    if time.monotonic() - _known[0] > 5:
-        _known = time.monotonic(), [p for c in children for p in c.processes()]
-    return _known[1]
-
-
 class Program:
     """A started program with one marker in its environment."""
 
@@ -103,7 +93,7 @@ class Program:
         key = f'MCPCAN_BENCH={name}-{os.getpid()}-{free_port()}'
         self.markers = [key]
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, env={**os.environ, **(env or {}), 'MCPCAN_BENCH': key.split('=')[1]}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=processes.die_with_parent)
+        self.process = subprocess.Popen(command, env={**os.environ, **(env or {}), 'MCPCAN_BENCH': key.split('=')[1]}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=processes.prepare_child)
         children.append(self)
 
     def processes(self):
@@ -119,6 +109,11 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for pid in self.processes():  # what a clean end left: nothing, as a rule
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
 
 
 def wait_for(program, port):
