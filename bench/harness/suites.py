@@ -33,11 +33,16 @@ class Bench:
             program.stop()
 
     def warm(self, *some):
-        """Compiled hot paths on all sides before anything counts."""
+        """Compiled hot paths on all sides before anything counts: until a call costs no less than two seconds before."""
         for t in some:
-            if t not in self._warm:
-                t.run('--sessions', 16, '--secs', 0.2, '--warmup', self.q.prewarm)
-                self._warm.add(t)
+            if t in self._warm:
+                continue
+            end, chunk, costs = time.monotonic() + self.q.prewarm, min(2, self.q.prewarm), []
+            while True:
+                costs.append(t.run('--sessions', 16, '--secs', chunk, '--warmup', 0)['cpu_us'])
+                if len(costs) > 2 and costs[-1] > 0.97 * costs[-2] or time.monotonic() + chunk > end:
+                    break
+            self._warm.add(t)
 
     def side_by_side(self, suite, case, base, ours, load, *more):
         """Rounds in which each side is loaded once; the order turns, so that drift falls on all alike."""
