@@ -65,6 +65,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.Property(x => x.Virtual).AsJson();
             i.Property(x => x.Env).AsJson();
             i.Property(x => x.Limits).AsJson();
+            i.Property(x => x.Registry).AsJson();
             i.Property(x => x.Egress).AsJson();
             i.Property(x => x.Egress).HasDefaultValueSql("'{\"mode\":\"open\"}'");
             i.Property(x => x.TrafficLimits).AsJson();

@@ -31,6 +31,8 @@ public sealed class Instance
     public WorkloadLimits Limits { get; set; } = new();
     /// <summary>Weakest isolation accepted, or null for the platform's policy.</summary>
     public IsolationLevel? MinimumIsolation { get; set; }
+    /// <summary>Who pulls its image from a private registry; null for anybody.</summary>
+    public RegistryCredentials? Registry { get; set; }
     /// <summary>Where its workload may connect to.</summary>
     public EgressPolicy Egress { get; set; } = EgressPolicy.Open;
     /// <summary>Whether clients must present a token.</summary>
@@ -77,6 +79,7 @@ public sealed class Instance
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(CommandSource), "command")]
 [JsonDerivedType(typeof(PackageCodeSource), "package")]
+[JsonDerivedType(typeof(ImageSource), "image")]
 public abstract record InstanceSource;
 
 /// <summary>A command such as <c>npx -y @modelcontextprotocol/server-everything</c>.</summary>
@@ -91,6 +94,18 @@ public sealed record CommandSource(string Command, IReadOnlyList<string>? Args =
 /// <param name="Install">Overrides the detected install command; an empty list means: install nothing.</param>
 /// <param name="Start">Overrides the detected start command.</param>
 public sealed record PackageCodeSource(string PackageId, int? Version = null, IReadOnlyList<string>? Install = null, IReadOnlyList<string>? Start = null) : InstanceSource;
+
+/// <summary>A container image whose program speaks MCP over standard input and output.</summary>
+/// <param name="Image">Name with tag or digest, for example <c>ghcr.io/example/server:1.2</c>.</param>
+/// <param name="Entrypoint">In place of the image's own; null keeps that.</param>
+/// <param name="Args">In place of the image's own arguments; null keeps those.</param>
+/// <param name="Pull"><c>missing</c>, <c>always</c> or <c>never</c>.</param>
+public sealed record ImageSource(string Image, IReadOnlyList<string>? Entrypoint = null, IReadOnlyList<string>? Args = null, string Pull = "missing") : InstanceSource;
+
+/// <summary>Credentials of an image registry.</summary>
+/// <param name="UserName">User.</param>
+/// <param name="Password">Password or token, protected.</param>
+public sealed record RegistryCredentials(string UserName, string Password);
 
 /// <summary>How payloads are kept with access records.</summary>
 /// <param name="MaxBytes">Bytes kept of each side: 256 to 262144.</param>
@@ -128,6 +143,8 @@ public sealed record InstanceStatus
     public int Restarts { get; init; }
     /// <summary>Isolation in force while running.</summary>
     public IsolationLevel? Isolation { get; init; }
+    /// <summary>The image that runs, by digest where it has one.</summary>
+    public string? Image { get; init; }
     /// <summary>Which limits hold and by what.</summary>
     public IReadOnlyList<string> LimitsInForce { get; init; } = [];
 }

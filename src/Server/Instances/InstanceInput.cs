@@ -30,6 +30,8 @@ public sealed record InstanceInput
     public LimitsInput? Limits { get; init; }
     /// <summary>Weakest isolation accepted; null for the platform's policy.</summary>
     public IsolationLevel? MinimumIsolation { get; init; }
+    /// <summary>Credentials of a private image registry.</summary>
+    public RegistryInput? Registry { get; init; }
     /// <summary>Where it may connect to; <c>open</c> unless given.</summary>
     public EgressInput? Egress { get; init; }
     /// <summary>Who may call.</summary>
@@ -65,12 +67,23 @@ public sealed record InstancePatch
     public Patch<IsolationLevel?> MinimumIsolation { get; init; }
     /// <summary>Environment's id: the server moves there, with its files, under the same address.</summary>
     public Patch<string> Environment { get; init; }
+    /// <summary>Credentials of a private image registry; null removes them.</summary>
+    public Patch<RegistryInput> Registry { get; init; }
     /// <summary>Where it may connect to; null for <c>open</c>.</summary>
     public Patch<EgressInput> Egress { get; init; }
     /// <summary>Who may call.</summary>
     public Patch<AccessInput> Access { get; init; }
     /// <summary>What is kept of its traffic; null for nothing but the records.</summary>
     public Patch<TrafficInput> Traffic { get; init; }
+}
+
+/// <summary>Credentials of a private image registry.</summary>
+/// <param name="UserName">User.</param>
+/// <param name="Password">Password or token; never shown again. Left out: as stored.</param>
+public sealed record RegistryInput(string UserName, string? Password = null)
+{
+    /// <inheritdoc/>
+    public override string ToString() => UserName;
 }
 
 /// <summary>Where a workload may connect to.</summary>

@@ -24,6 +24,7 @@ public sealed partial class InstanceManager
             Processes = input.Processes ?? "per-session",
             Limits = (input.Limits ?? new LimitsInput()).Over(new()),
             MinimumIsolation = input.MinimumIsolation,
+            Registry = Registry(null, input.Registry, checks),
             Egress = EgressInput.Over(input.Egress),
             TokenRequired = input.Access?.TokenRequired ?? true,
             QueryTokenAllowed = input.Access?.QueryToken ?? false,
@@ -59,9 +60,10 @@ public sealed partial class InstanceManager
         if (Given(patch.Processes, "processes")) instance.Processes = patch.Processes.Value ?? "per-session";
         if (Given(patch.Limits, "limits")) instance.Limits = patch.Limits.Value?.Over(instance.Limits) ?? new();
         if (Given(patch.MinimumIsolation, "minimumIsolation")) instance.MinimumIsolation = patch.MinimumIsolation.Value;
+        if (Given(patch.Registry, "registry")) instance.Registry = Registry(instance.Registry, patch.Registry.Value, checks);
         if (Given(patch.Egress, "egress")) instance.Egress = EgressInput.Over(patch.Egress.Value);
         if (Given(patch.Environment, "environment")) instance.Environment = patch.Environment.Value ?? EnvironmentMap.Local;
-        if (fields.Contains("environment") || fields.Contains("egress") || fields.Contains("mode")) Place(instance, checks);
+        if (fields.Contains("environment") || fields.Contains("egress") || fields.Contains("mode") || fields.Contains("source")) Place(instance, checks);
         if (Given(patch.Access, "access"))
         {
             instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
@@ -98,7 +100,16 @@ public sealed partial class InstanceManager
         var runtime = _environments.Find(instance.Environment);
         checks.That(runtime is not null, "environment", $"There is no environment '{instance.Environment}'. Use one of: {string.Join(", ", _environments.All.Keys.Order(StringComparer.Ordinal))}.");
         if (instance.Mode == InstanceModes.Managed && runtime is not null)
-            checks.That(instance.Egress.Mode == "open" || runtime.Kind != "process", "egress", "Processes of this machine always have the network. Use a container environment.");
+            checks.That(instance.Source is not ImageSource || runtime.Kind != "process", "environment", "An image needs a container environment.")
+                .That(instance.Egress.Mode == "open" || runtime.Kind != "process", "egress", "Processes of this machine always have the network. Use a container environment.");
+    }
+
+    private RegistryCredentials? Registry(RegistryCredentials? stored, RegistryInput? input, Checks checks)
+    {
+        if (input is null) return null;
+        checks.That(input.UserName is { Length: > 0 and <= 200 } name && !name.Any(char.IsControl), "registry.userName", "Must have 1 to 200 characters.")
+            .That(input.Password is null ? stored is not null : input.Password.Length is > 0 and <= 32_768, "registry.password", "Must be given, with at most 32,768 characters.");
+        return new(input.UserName, input.Password is { } password ? _protector.Protect(password) : stored?.Password ?? "");
     }
 
     private void SetEnv(Instance instance, IReadOnlyDictionary<string, EnvInput?> env, Checks checks)

@@ -229,7 +229,7 @@ public sealed partial class InstanceManager : IDisposable
     /// <summary>What a change of starts a new run for.</summary>
     private static string RunSettings(Instance i) => i.Mode switch
     {
-        InstanceModes.Managed => JsonSerializer.Serialize(new { i.Source, i.Env, i.Processes, i.Limits, i.MinimumIsolation, i.Environment, i.Egress }),
+        InstanceModes.Managed => JsonSerializer.Serialize(new { i.Source, i.Env, i.Processes, i.Limits, i.MinimumIsolation, i.Environment, i.Egress, i.Registry }),
         InstanceModes.Proxy => $"proxy {i.Remote?.Generation}",
         InstanceModes.Virtual => JsonSerializer.Serialize(i.Virtual),
         _ => i.Mode,

@@ -19,7 +19,7 @@ public static class InstanceModes
     /// <summary>The field that the mode needs and the instance lacks, with the reason; null when it has all.</summary>
     public static (string Field, string Message)? Missing(Instance instance) => instance.Mode switch
     {
-        Managed when instance.Source is null => ("source", "A managed server needs a source: a command or a package."),
+        Managed when instance.Source is null => ("source", "A managed server needs a source: a command, a package or an image."),
         Proxy when instance.Remote is null => ("remote", "A proxied server needs 'remote' with the address of the server."),
         Direct when instance is { Remote: null, Source: not CommandSource } => ("remote", "A server on file needs 'remote' with its address, or a command as its source."),
         Virtual when instance.Virtual is null => ("virtual", "A virtual server needs 'virtual' with its members."),

@@ -91,6 +91,13 @@ internal static partial class InstanceRules
                     .That(version is null || package.Start is not null || version.Detected.Start is { Length: > 0 }, "source.start",
                         "No entry was found in the package. Say how it is started, for example [\"python\", \"server.py\"].");
                 break;
+            case ImageSource image:
+                checks.That(ImageName().IsMatch(image.Image) && image.Image.Length <= 500, "source.image", "Must be an image's name, for example ghcr.io/example/server:1.2.")
+                    .That(image.Pull is "missing" or "always" or "never", "source.pull", "Must be one of missing, always, never.")
+                    .That(image.Entrypoint is null or { Count: > 0 }, "source.entrypoint", "Must name a program; leave it out to keep the image's own.");
+                Vector(image.Entrypoint, "source.entrypoint", checks);
+                Vector(image.Args, "source.args", checks);
+                break;
         }
     }
 
@@ -115,6 +122,9 @@ internal static partial class InstanceRules
 
     [GeneratedRegex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", RegexOptions.CultureInvariant)]
     private static partial Regex SlugForm();
+
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[A-Za-z0-9][A-Za-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$", RegexOptions.CultureInvariant)]
+    private static partial Regex ImageName();
 
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}$", RegexOptions.CultureInvariant)]
     private static partial Regex EnvName();

@@ -243,6 +243,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         Phase = null,
         Isolation = run.Isolation,
         LimitsInForce = run.LimitsInForce,
+        Image = run.Image,
     };
 
     private bool IsUp(InstanceStatus status) => status.State is InstanceStates.Running or InstanceStates.Degraded || _isNewlyAdopted;

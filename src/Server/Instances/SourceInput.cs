@@ -5,11 +5,11 @@ namespace McpCan.Server.Instances;
 /// <summary>What a managed instance is to run. Which fields count depends on the type.</summary>
 public sealed record SourceInput
 {
-    /// <summary><c>command</c> or <c>package</c>.</summary>
+    /// <summary><c>command</c>, <c>package</c> or <c>image</c>.</summary>
     public string? Type { get; init; }
     /// <summary>Command: the program, for example <c>npx</c>.</summary>
     public Patch<string> Command { get; init; }
-    /// <summary>Command: arguments, handed over as they are.</summary>
+    /// <summary>Command: arguments, handed over as they are. Image: arguments in place of the image's own; null keeps those.</summary>
     public Patch<IReadOnlyList<string>> Args { get; init; }
     /// <summary>Command: folder to start in, relative to the private home.</summary>
     public Patch<string> WorkingDirectory { get; init; }
@@ -22,18 +22,26 @@ public sealed record SourceInput
     /// <summary>Package: start command in place of the detected one; null takes the detected one.</summary>
     public Patch<IReadOnlyList<string>> Start { get; init; }
 
+    /// <summary>Image: its name with tag or digest.</summary>
+    public Patch<string> Image { get; init; }
+    /// <summary>Image: entry point in place of the image's own; null keeps that.</summary>
+    public Patch<IReadOnlyList<string>> Entrypoint { get; init; }
+    /// <summary>Image: <c>missing</c> (default: pulled when it is not there), <c>always</c> or <c>never</c>.</summary>
+    public Patch<string> Pull { get; init; }
+
     /// <summary>A complete source.</summary>
     public static implicit operator SourceInput?(InstanceSource? source) => source switch
     {
         CommandSource c => new() { Type = "command", Command = c.Command, Args = new(true, c.Args), WorkingDirectory = new(true, c.WorkingDirectory) },
         PackageCodeSource p => new() { Type = "package", PackageId = p.PackageId, Version = new(true, p.Version), Install = new(true, p.Install), Start = new(true, p.Start) },
+        ImageSource i => new() { Type = "image", Image = i.Image, Entrypoint = new(true, i.Entrypoint), Args = new(true, i.Args), Pull = i.Pull },
         _ => null,
     };
 
     /// <summary>The source that results from these fields over the present one.</summary>
     internal InstanceSource? Over(InstanceSource? current, Checks checks)
     {
-        switch (Type ?? (current is PackageCodeSource ? "package" : current is CommandSource ? "command" : null))
+        switch (Type ?? (current is PackageCodeSource ? "package" : current is CommandSource ? "command" : current is ImageSource ? "image" : null))
         {
             case "command":
                 var command = current as CommandSource;
@@ -42,13 +50,16 @@ public sealed record SourceInput
                 // Another package: what was set by hand for the old one does not fit.
                 var package = current is PackageCodeSource p && (!PackageId.Given || PackageId.Value == p.PackageId) ? p : null;
                 return new PackageCodeSource(PackageId.Or(package?.PackageId) ?? "", Version.Or(package?.Version), Install.Or(package?.Install), Start.Or(package?.Start));
+            case "image":
+                var image = current as ImageSource;
+                return new ImageSource(Image.Or(image?.Image) ?? "", Entrypoint.Or(image?.Entrypoint), Args.Or(image?.Args), Pull.Or(image?.Pull) ?? "missing");
             case null:
-                checks.That(false, "source.type", "Must be 'command' or 'package'.");
+                checks.That(false, "source.type", "Must be 'command', 'package' or 'image'.");
                 return current;
             case var type:
-                checks.That(false, "source.type", type is "image" or "openapi"
-                    ? $"This version runs commands and uploaded packages only; source '{type}' is not available yet."
-                    : "Must be 'command' or 'package'.");
+                checks.That(false, "source.type", type is "openapi"
+                    ? $"This version runs commands, uploaded packages and images only; source '{type}' is not available yet."
+                    : "Must be 'command', 'package' or 'image'.");
                 return current;
         }
     }

@@ -31,7 +31,8 @@ internal sealed record WorkerServices(
         }
         var environment = instance.Env.ToDictionary(e => e.Key, e => e.Value.Secret ? Protector.Unprotect(e.Value.Value) : e.Value.Value);
         var tools = (await runtime.CheckAsync(cancellationToken)).Tools;
-        return WorkloadPlanner.Plan(instance, package, environment, Minimum(), tools);
+        var login = instance is { Source: ImageSource, Registry: { } registry } ? new RegistryLogin(registry.UserName, Protector.Unprotect(registry.Password)) : null;
+        return WorkloadPlanner.Plan(instance, package, environment, Minimum(), tools, login);
     }
 
     private IsolationLevel Minimum() => Enum.TryParse<IsolationLevel>(Options.MinimumIsolation, ignoreCase: true, out var level) ? level : IsolationLevel.Sandbox;

@@ -12,12 +12,15 @@ public static class WorkloadPlanner
     /// <param name="environment">Environment variables with secrets in the clear.</param>
     /// <param name="minimum">The platform's weakest isolation; an instance can only ask for more.</param>
     /// <param name="tools">Interpreters of the environment: name → version. Another version installs anew.</param>
+    /// <param name="login">Credentials of the image's registry, in the clear.</param>
     public static WorkloadSpec Plan(
-        Instance instance, (PackageVersion Version, string ArchivePath)? package, IReadOnlyDictionary<string, string> environment, IsolationLevel minimum, IReadOnlyDictionary<string, string?> tools)
+        Instance instance, (PackageVersion Version, string ArchivePath)? package, IReadOnlyDictionary<string, string> environment, IsolationLevel minimum, IReadOnlyDictionary<string, string?> tools,
+        RegistryLogin? login = null)
     {
         var (command, install, directory) = instance.Source switch
         {
             CommandSource c => Command(c, tools),
+            ImageSource => ([], null, null),
             PackageCodeSource p when package is { } found => Package(p, found.Version, tools),
             _ => throw new InvalidOperationException("A managed instance needs a source."),
         };
@@ -33,6 +36,7 @@ public static class WorkloadPlanner
             Processes = instance.Processes,
             Limits = instance.Limits,
             Egress = instance.Egress,
+            Image = instance.Source is ImageSource image ? new ImageSpec(image.Image, image.Pull, login, image.Entrypoint, image.Args) : null,
             MinimumIsolation = instance.MinimumIsolation is { } own && own > minimum ? own : minimum,
         };
     }

@@ -26,6 +26,19 @@ internal sealed record BridgeProgram(string Folder, string File, string? DotNet)
         return File.EndsWith(".dll", StringComparison.Ordinal) ? [Path.Combine(DotNet!, "dotnet"), program, "--config", config] : [program, "--config", config];
     }
 
+    /// <summary>
+    /// The same for an image that may hold no C library, or another one: by the loader and libraries that lie beside the program.
+    /// Null when there are none.
+    /// </summary>
+    public string[]? PortableCommand(string inside, string config)
+    {
+        var libraries = Path.Combine(Folder, "lib");
+        var loader = DotNet is null && System.IO.Directory.Exists(libraries) ? System.IO.Directory.EnumerateFiles(libraries, "ld-linux*").FirstOrDefault() : null;
+        if (loader is null) return null;
+        var there = Path.Combine(inside, "lib");
+        return [Path.Combine(there, Path.GetFileName(loader)), "--library-path", there, .. Command(inside, config)];
+    }
+
     private static BridgeProgram Of(string path)
     {
         var folder = Path.GetDirectoryName(path)!;

@@ -78,6 +78,8 @@ public sealed record WorkloadSpec
     public string Processes { get; init; } = "per-session";
     /// <summary>Limits in force.</summary>
     public WorkloadLimits Limits { get; init; } = new();
+    /// <summary>The container image that is the server; null for the workload image.</summary>
+    public ImageSpec? Image { get; init; }
     /// <summary>Where the workload may connect to.</summary>
     public EgressPolicy Egress { get; init; } = EgressPolicy.Open;
     /// <summary>Weakest isolation that the policy accepts.</summary>
@@ -92,6 +94,21 @@ public sealed record EgressPolicy(string Mode)
     public static readonly EgressPolicy Open = new("open");
     /// <summary>Nowhere.</summary>
     public static readonly EgressPolicy None = new("none");
+}
+
+/// <summary>A container image whose program speaks MCP over standard input and output.</summary>
+/// <param name="Reference">Name with tag or digest.</param>
+/// <param name="Pull"><c>missing</c>, <c>always</c> or <c>never</c>.</param>
+/// <param name="Login">Who may pull it; null for anybody.</param>
+/// <param name="Entrypoint">In place of the image's own; null keeps that.</param>
+/// <param name="Arguments">In place of the image's own; null keeps those.</param>
+public sealed record ImageSpec(string Reference, string Pull = "missing", RegistryLogin? Login = null, IReadOnlyList<string>? Entrypoint = null, IReadOnlyList<string>? Arguments = null);
+
+/// <summary>Credentials of an image registry, in the clear. Never logged.</summary>
+public sealed record RegistryLogin(string UserName, string Password)
+{
+    /// <inheritdoc/>
+    public override string ToString() => UserName;
 }
 
 /// <summary>An uploaded archive.</summary>
@@ -148,6 +165,8 @@ public sealed record WorkloadStatus
     public required DateTimeOffset StartedAt { get; init; }
     /// <summary>Isolation in force.</summary>
     public required IsolationLevel Isolation { get; init; }
+    /// <summary>The image that runs, by digest where it has one; null for processes.</summary>
+    public string? Image { get; init; }
     /// <summary>Which limits hold and by what, for people: for example <c>memory: cgroup</c>, <c>cpu: none (cgroup not writable)</c>.</summary>
     public IReadOnlyList<string> LimitsInForce { get; init; } = [];
 }

@@ -61,10 +61,30 @@ public abstract class ContainerInstanceTests(TestApp app, string engine)
         await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", egress = new { mode = "sideways" }, source = new { type = "command", command = "true" } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
     }
 
+    [Fact]
+    public async Task Image_IsChecked_AndItsCredentialsAreNeverShown()
+    {
+        async Task<JsonElement> RefusedAsync(object input) => (await app.Operator.PostAsJsonAsync("api/v1/instances", input, Cancel).ProblemAsync(HttpStatusCode.BadRequest)).GetProperty("errors");
+        Assert.True((await RefusedAsync(new { name = "x", source = new { type = "image", image = "example/server:1" } })).TryGetProperty("environment", out _));
+        Assert.True((await RefusedAsync(new { name = "x", source = new { type = "image", image = "--privileged" } })).TryGetProperty("source.image", out _));
+        Assert.SkipWhen(Engines.Address(engine) is null, $"No {engine} engine: script/engines starts one where root may.");
+
+        var made = await CreateAsync(new { name = "Image", environment = engine, start = false, source = new { type = "image", image = "registry.example:5000/team/server:1.2", pull = "always", args = new[] { "--stdio" } }, registry = new { userName = "robot", password = "pass-word" } });
+        var id = made.GetProperty("id").GetString()!;
+        await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { registry = new { userName = "other" }, source = new { pull = "missing" } }, Cancel);
+        var now = await GetAsync(id);
+
+        Assert.Equal("other", now.GetProperty("registry").GetProperty("userName").GetString());
+        Assert.Equal(("missing", "--stdio"), (now.GetProperty("source").GetProperty("pull").GetString(), now.GetProperty("source").GetProperty("args")[0].GetString()));
+        Assert.DoesNotContain("pass-word", made.GetRawText() + now.GetRawText(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await app.Viewer.PatchAsJsonAsync($"api/v1/instances/{id}", new { environment = "local" }, Cancel)).StatusCode);
+        await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel);
+    }
+
     private async Task<JsonElement> CreateAsync(object input)
     {
         var answer = await app.Operator.PostAsJsonAsync("api/v1/instances", input, Cancel);
-        Assert.True(answer.StatusCode == HttpStatusCode.Accepted, await answer.Content.ReadAsStringAsync(Cancel));
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
         return await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel);
     }
 

@@ -69,7 +69,7 @@ public abstract class InstanceApiTests<TApp>(TApp app) : IClassFixture<TApp> whe
     [InlineData("""{"name":"x"}""", "source")]
     [InlineData("""{"name":"x","source":{}}""", "source.type")]
     [InlineData("""{"name":"x","source":{"command":"npx","type":"command","args":[null]}}""", "source.args")]
-    [InlineData("""{"name":"x","source":{"type":"image","image":"a"}}""", "source.type")]
+    [InlineData("""{"name":"x","source":{"type":"image","image":"a"}}""", "environment")]
     [InlineData("""{"name":"x","source":{"type":"package","packageId":"p-none"}}""", "source.packageId")]
     [InlineData("""{"name":"x","source":{"type":"command","command":"a"},"env":{"A":{"secret":true}}}""", "env.A")]
     [InlineData("""{"name":"x","source":{"type":"command","command":"a"},"env":{"A":{"secret":7}}}""", "env.A")]

@@ -176,12 +176,45 @@ public abstract class ContainerRuntimeTests(string engine)
         var status = await fixture.ApplyAsync(fixture.Spec("i-a", "python3", "-u", "-c", "import sys,json\nfor l in sys.stdin:\n m=json.loads(l)\n if 'id' in m: print(json.dumps({'jsonrpc':'2.0','id':m['id'],'result':{'protocolVersion':'2025-06-18','capabilities':{'tools':{}},'serverInfo':{'name':'t','version':'1'}}}),flush=True)"));
 
         using var client = UnixHttp.Client(status.Address);
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/mcp") { Content = new StringContent("""{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}""", System.Text.Encoding.UTF8, "application/json") };
-        request.Headers.Accept.ParseAdd("application/json, text/event-stream");
-        using var answer = await client.SendAsync(request, TestContext.Current.CancellationToken);
-        Assert.Contains("serverInfo", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("serverInfo", await UnixHttp.InitializeAsync(client), StringComparison.Ordinal);
         var usage = await fixture.Runtime.GetUsageAsync("i-a", TestContext.Current.CancellationToken);
         Assert.True(usage is { MemoryBytes: > 1_000_000, Processes: >= 2 });
+    }
+
+    [Fact]
+    public async Task Image_KeepsItsEntryPoint_OrTakesOurs_AndNeedsNoLibrary()
+    {
+        Assert.SkipWhen(RuntimeFixture.RealBridge is null, "The bridge is not built: script/build builds it.");
+        await using var fixture = ContainerFixture.On(engine, RuntimeFixture.RealBridge);
+        await using var image = await TestImage.LoadAsync(fixture.Client);
+        var spec = fixture.Spec("i-a") with { Image = new ImageSpec(image.Name, "never"), Egress = EgressPolicy.None };
+
+        var status = await fixture.ApplyAsync(spec);
+        await fixture.LineAsync("i-a", m => m == "arguments: own word: image folder: /srv");
+        Assert.Contains("sha256:", status.Image, StringComparison.Ordinal);
+        using var client = UnixHttp.Client(status.Address);
+        Assert.Contains("\"image\"", await UnixHttp.InitializeAsync(client), StringComparison.Ordinal);
+
+        await fixture.ApplyAsync(spec with { Generation = 2, Image = spec.Image with { Arguments = ["ours", "two"] } });
+        await fixture.LineAsync("i-a", m => m == "arguments: ours two word: image folder: /srv");
+        await fixture.ApplyAsync(spec with { Generation = 3, Environment = new Dictionary<string, string> { ["WORD"] = "set" }, Image = spec.Image with { Entrypoint = ["/bin/sh", "-c", "echo entry $WORD >&2; exec sh /srv/server.sh"] } });
+        await fixture.LineAsync("i-a", m => m == "entry set");
+    }
+
+    [Fact]
+    public async Task Image_ThatIsNotThere_SaysWhatToDo()
+    {
+        await using var fixture = ContainerFixture.On(engine);
+        var spec = fixture.Spec("i-a") with { Image = new ImageSpec("localhost:9/nothing/here:1", "never") };
+
+        var never = await Assert.ThrowsAsync<WorkloadFailedException>(() => fixture.ApplyAsync(spec));
+        var missing = await Assert.ThrowsAsync<WorkloadFailedException>(() => fixture.ApplyAsync(spec with { Image = new ImageSpec("localhost:9/nothing/here:1", Login: new("somebody", "pass-word")) }));
+
+        Assert.Contains("not to be pulled", never.Message, StringComparison.Ordinal);
+        Assert.Contains("could not be pulled", missing.Message, StringComparison.Ordinal);
+        Assert.Equal("install", missing.Exit.Phase);
+        Assert.DoesNotContain("pass-word", string.Join('\n', await fixture.LogAsync("i-a")) + missing, StringComparison.Ordinal);
+        Assert.Contains("$ pull localhost:9/nothing/here:1", await fixture.LogAsync("i-a"));
     }
 
     [Fact]
@@ -210,6 +243,14 @@ public sealed class PodmanRuntimeTests() : ContainerRuntimeTests("podman");
 
 internal static class UnixHttp
 {
+    public static async Task<string> InitializeAsync(HttpClient client)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/mcp") { Content = new StringContent("""{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}""", System.Text.Encoding.UTF8, "application/json") };
+        request.Headers.Accept.ParseAdd("application/json, text/event-stream");
+        using var answer = await client.SendAsync(request, TestContext.Current.CancellationToken);
+        return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+    }
+
     public static HttpClient Client(string address) => new(new SocketsHttpHandler
     {
         ConnectCallback = async (_, cancellationToken) =>

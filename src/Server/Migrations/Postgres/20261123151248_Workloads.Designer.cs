@@ -375,6 +375,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<bool>("QueryTokenAllowed")
                         .HasColumnType("boolean");
 
+                    b.Property<string>("Registry")
+                        .HasColumnType("text");
+
                     b.Property<string>("Remote")
                         .HasColumnType("text");
 

@@ -370,6 +370,9 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<bool>("QueryTokenAllowed")
                         .HasColumnType("INTEGER");
 
+                    b.Property<string>("Registry")
+                        .HasColumnType("TEXT");
+
                     b.Property<string>("Remote")
                         .HasColumnType("TEXT");
 

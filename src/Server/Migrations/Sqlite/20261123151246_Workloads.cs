@@ -10,6 +10,12 @@ namespace McpCan.Server.Migrations.Sqlite
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.AddColumn<string>(
+                name: "Registry",
+                table: "Instances",
+                type: "TEXT",
+                nullable: true);
+
             migrationBuilder.AddColumn<int>(
                 name: "BasedOn",
                 table: "PackageVersions",
@@ -74,6 +80,10 @@ namespace McpCan.Server.Migrations.Sqlite
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.DropColumn(
+                name: "Registry",
+                table: "Instances");
+
             migrationBuilder.DropTable(
                 name: "Deployments");
 

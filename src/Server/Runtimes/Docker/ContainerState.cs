@@ -11,6 +11,7 @@ internal sealed record ContainerState
     public required string Container { get; init; }
     public required string Address { get; init; }
     public required string[] LimitsInForce { get; init; }
+    public string? Image { get; init; }
     public required DateTimeOffset StartedAt { get; init; }
     public long MemoryBytes { get; init; }
     public string[] Groups { get; init; } = [];
@@ -26,5 +27,6 @@ internal sealed record ContainerState
         StartedAt = StartedAt,
         Isolation = IsolationLevel.Container,
         LimitsInForce = LimitsInForce,
+        Image = Image,
     };
 }

@@ -8,21 +8,30 @@ public sealed partial class DockerRuntime
     private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web);
     private static readonly string[] ImagePath = ["/usr/local/sbin", "/usr/local/bin"];
 
-    private async Task<WorkloadStatus> StartAsync(WorkloadSpec spec, WorkloadFolder folder, WorkloadImage.Found image, Installer.Result installed, int run, long firstLine, CancellationToken cancellationToken)
+    private async Task<WorkloadStatus> StartAsync(WorkloadSpec spec, WorkloadFolder folder, WorkloadImage.Found image, ServerImage? server, Installer.Result installed, int run, long firstLine, CancellationToken cancellationToken)
     {
         // 1. What the workload sees, and its command with all placeholders filled.
         var bridge = BridgeProgram.Find(_options.Installation.BridgePath) ?? throw new IOException("The bridge program is missing. Build it with ./run, or name it in MCPCAN_BRIDGE_PATH.");
         var kind = await _engine.KindAsync(cancellationToken);
         var layout = Layout.ForRun(IsolationLevel.Container, folder, installed, bridge.Folder, spec.Package is not null);
         if (bridge.DotNet is { } dotnet) layout.Mounts.Add(new(dotnet, dotnet));
-        var directory = layout.Directory(spec.WorkingDirectory);
+        var directory = server?.Directory ?? layout.Directory(spec.WorkingDirectory);
         if (spec.Package is null) folder.MakeHome(spec.WorkingDirectory);
-        var command = spec.Command.Select(layout.Fill).ToArray();
+        var command = server?.Command ?? [.. spec.Command.Select(layout.Fill)];
         if (command is [CommandPlans.Bin, ..]) command[0] = $"{layout.Deps}/node_modules/.bin/{Installer.NpxProgram(installed.Deps ?? throw new IOException("Nothing was installed."))}";
         var environment = Variables(layout, directory);
-        environment["DOTNET_gcServer"] = "0";
-        environment["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1";
-        environment["DOTNET_EnableDiagnostics"] = "0";
+        if (server is not null)
+        {
+            // The image's own stay, and what is set for our interpreters does not belong here.
+            foreach (var name in (string[])["PATH", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "npm_config_update_notifier"]) environment.Remove(name);
+            if (bridge.DotNet is not null) throw new IOException("Images need the bridge as a native program: build it with script/build, which needs clang or gcc.");
+        }
+        else
+        {
+            environment["DOTNET_gcServer"] = "0";
+            environment["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1";
+            environment["DOTNET_EnableDiagnostics"] = "0";
+        }
         if (bridge.DotNet is not null) environment["DOTNET_ROOT"] = bridge.DotNet;
         foreach (var own in (string[])[folder.Run, folder.Logs, folder.App, folder.Home]) FileOwner.Give(own);
         if (installed.Own is { } deps) FileOwner.Give(deps);
@@ -33,8 +42,8 @@ public sealed partial class DockerRuntime
         var order = new ContainerPlan.Order
         {
             Name = $"{NetworkName}-{spec.InstanceId}-{run}",
-            Image = image.Name,
-            Command = [.. bridge.Command(layout.Bridge, ContainerPlan.Config), "--wait"],
+            Image = server?.Id ?? image.Name,
+            Command = [.. (server is null ? null : bridge.PortableCommand(layout.Bridge, ContainerPlan.Config)) ?? bridge.Command(layout.Bridge, ContainerPlan.Config), "--wait"],
             Environment = environment,
             Mounts = [.. layout.Mounts.Where(m => m.Inside != layout.Tmp), .. Certificates(environment)],
             Labels = Labels(spec, run, "workload"),
@@ -54,6 +63,7 @@ public sealed partial class DockerRuntime
             Container = container,
             Address = "unix:" + Address(folder, spec.InstanceId),
             LimitsInForce = ContainerPlan.InForce(spec.Limits, spec.Egress, kind.Name),
+            Image = server?.Digest ?? image.Name,
             StartedAt = _time.GetUtcNow(),
             MemoryBytes = spec.Limits.MemoryBytes,
         };

@@ -52,6 +52,7 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
         var folder = Folder(spec.InstanceId);
         var (run, first) = folder.NextRun(_time);
         InstallLog? log = null;
+        var stage = "start";
         try
         {
             if (await CurrentAsync(folder, cancellationToken) is { } running)
@@ -73,13 +74,16 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
             var files = new LogFiles(folder, _time);
             files.Prune(run, KeptRuns);
             folder.SaveNumbers(new(run, first));
+            stage = "install";
             var installed = await _installer.EnsureAsync(spec, folder, IsolationLevel.Container, () => log = new InstallLog(files.Install(run), first, _time), phase, cancellationToken);
+            var pulled = spec.Image is null ? null : await ServerImage.EnsureAsync(_engine, spec.Image, phase, () => log ??= new InstallLog(files.Install(run), first, _time), cancellationToken);
             phase.Report("start");
             Installer.PlaceApp(spec, folder, installed, cancellationToken);
             installed = Installer.PlaceDeps(spec, folder, installed, IsolationLevel.Container, cancellationToken);
             WorkloadFolder.Delete(folder.Tmp); // of the install phase
             folder.Make();
-            return await StartAsync(spec, folder, image, installed, run, log?.Next ?? first, cancellationToken);
+            stage = "start";
+            return await StartAsync(spec, folder, image, pulled, installed, run, log?.Next ?? first, cancellationToken);
         }
         catch (WorkloadFailedException e)
         {
@@ -88,8 +92,11 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
         catch (Exception e) when (e is ArchiveException or IOException or UnauthorizedAccessException or ArgumentException or System.Text.Json.JsonException)
         {
             Failed(_logger, spec.InstanceId, e);
-            var failed = log is null || e is ArchiveException ? "install" : "start";
-            throw Ended(spec.InstanceId, run, new WorkloadExit(null, null, failed, e.Message, log?.LastLines ?? [], _time.GetUtcNow()));
+            throw Ended(spec.InstanceId, run, new WorkloadExit(null, null, stage, e.Message, log?.LastLines ?? [], _time.GetUtcNow()));
+        }
+        finally
+        {
+            log?.Dispose();
         }
     }
 

@@ -8,6 +8,9 @@ namespace McpCan.Server.Runtimes.Docker;
 /// <summary>The engine cannot be reached.</summary>
 public sealed class EngineUnreachableException(string message, Exception inner) : IOException(message, inner);
 
+/// <summary>The engine answered, and refused.</summary>
+public sealed class EngineRefusedException(string message, Exception? inner = null) : IOException(message, inner);
+
 /// <summary>A network for workloads: its name, its addresses, and the engine's machine as it is seen there.</summary>
 internal sealed record EngineNetwork(string Name, string Subnet, string? Gateway);
 
@@ -143,6 +146,38 @@ internal sealed class Engine : IDisposable
         foreach (var (_, text) in rest.Values.Where(r => r.Text.Length > 0)) line(text.ToString());
     }
 
+    /// <summary>An image, or null when the engine has none of that name.</summary>
+    public Task<ImageInspectResponse?> InspectImageAsync(string name, CancellationToken cancellationToken) => CallAsync(async () =>
+    {
+        try
+        {
+            return await _quick.Images.InspectImageAsync(name, cancellationToken);
+        }
+        catch (DockerImageNotFoundException)
+        {
+            return null;
+        }
+    }, cancellationToken);
+
+    /// <summary>Pulls an image; a name without tag means the tag <c>latest</c>.</summary>
+    public Task PullAsync(string name, RegistryLogin? login, Action<string> line, CancellationToken cancellationToken) => CallAsync(async () =>
+    {
+        string? fault = null;
+        var last = "";
+        var progress = new Inline<JSONMessage>(m =>
+        {
+            fault ??= m.Error?.Message;
+            var text = $"{m.ID} {m.Status}".Trim();
+            if (m.Progress is null && text.Length > 0 && text != last) line(last = text);
+        });
+        var path = name[(name.LastIndexOf('/') + 1)..];
+        var parameters = name.Contains('@', StringComparison.Ordinal) ? new ImagesCreateParameters { FromImage = name }
+            : path.Contains(':', StringComparison.Ordinal) ? new ImagesCreateParameters { FromImage = name[..name.LastIndexOf(':')], Tag = name[(name.LastIndexOf(':') + 1)..] }
+            : new ImagesCreateParameters { FromImage = name, Tag = "latest" };
+        await _patient.Images.CreateImageAsync(parameters, login is null ? null! : new AuthConfig { Username = login.UserName, Password = login.Password }, progress, cancellationToken);
+        return fault is null ? true : throw new EngineRefusedException(fault);
+    }, cancellationToken);
+
     public async Task<ContainerStatsResponse?> StatsAsync(string id, CancellationToken cancellationToken)
     {
         ContainerStatsResponse? last = null;
@@ -162,7 +197,7 @@ internal sealed class Engine : IDisposable
             try
             {
                 var network = await _quick.Networks.InspectNetworkAsync(name, cancellationToken);
-                var pool = network.IPAM?.Config?.FirstOrDefault(c => c.Subnet?.Contains('.', StringComparison.Ordinal) == true) ?? throw new IOException($"The network {name} has no addresses.");
+                var pool = network.IPAM?.Config?.FirstOrDefault(c => c.Subnet?.Contains('.', StringComparison.Ordinal) == true) ?? throw new EngineRefusedException($"The network {name} has no addresses.");
                 return new EngineNetwork(name, pool.Subnet, pool.Gateway?.Split('/')[0]);
             }
             catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.NotFound && attempt < 3)
@@ -208,9 +243,9 @@ internal sealed class Engine : IDisposable
         }
         catch (DockerApiException e)
         {
-            throw new IOException($"The engine refused: {Text(e)}", e);
+            throw new EngineRefusedException($"The engine refused: {Text(e)}", e);
         }
-        catch (Exception e) when (e is not EngineUnreachableException && EngineClient.IsUnreachable(e, cancellationToken))
+        catch (Exception e) when (e is not (EngineUnreachableException or EngineRefusedException) && EngineClient.IsUnreachable(e, cancellationToken))
         {
             _kind = null;
             throw new EngineUnreachableException($"The engine at {_address} cannot be reached: {e.GetBaseException().Message}", e);

@@ -21,6 +21,7 @@ internal static class InstanceLook
     public static string Source(InstanceSource? source, IReadOnlyDictionary<string, string>? packages = null) => source switch
     {
         CommandSource c => Command([c.Command, .. c.Args ?? []]),
+        ImageSource i => i.Image,
         PackageCodeSource p => $"{packages?.GetValueOrDefault(p.PackageId) ?? p.PackageId}{(p.Version is { } v ? $" v{v}" : "")}",
         _ => "",
     };
