@@ -40,7 +40,7 @@ internal static class PackageFileEndpoints
             .WithSummary("Change, add or remove files; the result is a new version").WithMetadata(new RequestSizeLimitAttribute(32 << 20));
         packages.MapGet("/{id}/versions/{version}/files/{**path}", Read).RequireAuthorization(Policies.Read).WithName("getPackageFile").WithSummary("Read a file of a version")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
-        packages.MapPut("/{id}/versions/{version}/files/{**path}", Put).RequireAuthorization(Policies.Operate).WithName("putPackageFile")
+        packages.MapPut("/{id}/versions/{version:int}/files/{**path}", Put).RequireAuthorization(Policies.Operate).WithName("putPackageFile")
             .WithSummary("Change or add one text file, its text as the body; the result is a new version").Accepts<string>("text/plain").WithMetadata(new RequestSizeLimitAttribute(PackageFiles.LargestText + 1));
         packages.MapGet("/{id}/diff", Compare).RequireAuthorization(Policies.Read).WithName("comparePackageVersions").WithSummary("Compare two versions file by file, texts line by line");
     }

@@ -19,7 +19,8 @@ public abstract class SleepTests<TApp>(TApp app) : IClassFixture<TApp> where TAp
         await Eventually.HoldsAsync(() => Task.FromResult(!Processes(id)));
 
         // All at once: one start serves them, and none of them sees an error.
-        var clients = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => ClientAsync(made)));
+        var token = await TokenAsync(made);
+        var clients = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => ClientAsync(made, token)));
         var texts = await Task.WhenAll(clients.Select((c, i) => c.CallAsync("echo", new { text = $"good morning {i}" })));
         Assert.Equal(["good morning 0", "good morning 1", "good morning 2", "good morning 3"], texts);
         Assert.Equal("Running", State(await GetAsync(id)));
@@ -105,10 +106,16 @@ public abstract class SleepTests<TApp>(TApp app) : IClassFixture<TApp> where TAp
         return await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel);
     }
 
-    private async Task<TinyClient> ClientAsync(JsonElement instance)
+    private async Task<string> TokenAsync(JsonElement instance)
     {
-        var token = await (await app.Operator.PostAsJsonAsync("api/v1/tokens", new { name = "t", instances = new[] { instance.GetProperty("id").GetString() } }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
-        var client = new TinyClient(app, $"mcp-gateway/{instance.GetProperty("slug").GetString()}/mcp", token.GetProperty("value").GetString()!);
+        using var made = await app.Operator.PostAsJsonAsync("api/v1/tokens", new { name = "t", instances = new[] { instance.GetProperty("id").GetString() } }, Cancel);
+        Assert.True(made.IsSuccessStatusCode, await made.Content.ReadAsStringAsync(Cancel));
+        return (await made.Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("value").GetString()!;
+    }
+
+    private async Task<TinyClient> ClientAsync(JsonElement instance, string? token = null)
+    {
+        var client = new TinyClient(app, $"mcp-gateway/{instance.GetProperty("slug").GetString()}/mcp", token ?? await TokenAsync(instance));
         await client.ConnectAsync();
         return client;
     }
