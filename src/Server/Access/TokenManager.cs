@@ -149,7 +149,17 @@ public sealed class TokenManager(IDbContextFactory<McpCanDb> databases, TokenVer
     private async Task SaveAsync(McpCanDb db, CancellationToken cancellationToken)
     {
         await TokenVerifier.MarkChangedAsync(db, cancellationToken);
-        await db.SaveChangesAsync(cancellationToken);
+        var mark = db.ChangeTracker.Entries<Setting>().FirstOrDefault(e => e.State == EntityState.Added);
+        try
+        {
+            await db.SaveChangesAsync(cancellationToken);
+        }
+        catch (DbUpdateException) when (mark is not null)
+        {
+            // The very first change came twice at once, and the other one made the mark.
+            mark.State = EntityState.Modified;
+            await db.SaveChangesAsync(cancellationToken);
+        }
         news.Tell(TokenVerifier.Topic);
         await verifier.LoadAsync(CancellationToken.None);
     }

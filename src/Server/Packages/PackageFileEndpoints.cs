@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Globalization;
 using System.Security.Claims;
 using System.Text;
 using McpCan.Server.Access;
@@ -40,7 +41,7 @@ internal static class PackageFileEndpoints
             .WithSummary("Change, add or remove files; the result is a new version").WithMetadata(new RequestSizeLimitAttribute(32 << 20));
         packages.MapGet("/{id}/versions/{version}/files/{**path}", Read).RequireAuthorization(Policies.Read).WithName("getPackageFile").WithSummary("Read a file of a version")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
-        packages.MapPut("/{id}/versions/{version:int}/files/{**path}", Put).RequireAuthorization(Policies.Operate).WithName("putPackageFile")
+        packages.MapPut("/{id}/versions/{version}/files/{**path}", Put).RequireAuthorization(Policies.Operate).WithName("putPackageFile")
             .WithSummary("Change or add one text file, its text as the body; the result is a new version").Accepts<string>("text/plain").WithMetadata(new RequestSizeLimitAttribute(PackageFiles.LargestText + 1));
         packages.MapGet("/{id}/diff", Compare).RequireAuthorization(Policies.Read).WithName("comparePackageVersions").WithSummary("Compare two versions file by file, texts line by line");
     }
@@ -76,13 +77,15 @@ internal static class PackageFileEndpoints
     private static async Task<Created<PackageView>> Edit(string id, int version, PackageEdits edits, PackageFiles files, ClaimsPrincipal user, CancellationToken cancellationToken) =>
         Made(await files.EditAsync(id, version, edits.Files.ToDictionary(e => e.Key, e => e.Value ?? new FileEdit(null)), edits.Notes, user.Actor(), cancellationToken));
 
+    /// <summary>The version is text here: a number that is none would be refused before the rights and the size are looked at.</summary>
     private static async Task<Created<PackageView>> Put(
-        string id, int version, string path, [Description("What is new.")] string? notes, HttpRequest request, PackageFiles files, ClaimsPrincipal user, CancellationToken cancellationToken)
+        string id, string version, string path, [Description("What is new.")] string? notes, HttpRequest request, PackageFiles files, ClaimsPrincipal user, CancellationToken cancellationToken)
     {
+        if (!int.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) throw new ProblemException(404, "not-found", $"There is no version '{version}' of this package.");
         using var reader = new StreamReader(request.Body, new UTF8Encoding(false, throwOnInvalidBytes: true), detectEncodingFromByteOrderMarks: false);
         try
         {
-            return Made(await files.EditAsync(id, version, new Dictionary<string, FileEdit> { [path] = new(await reader.ReadToEndAsync(cancellationToken)) }, notes, user.Actor(), cancellationToken));
+            return Made(await files.EditAsync(id, number, new Dictionary<string, FileEdit> { [path] = new(await reader.ReadToEndAsync(cancellationToken)) }, notes, user.Actor(), cancellationToken));
         }
         catch (DecoderFallbackException)
         {

@@ -30,6 +30,7 @@ internal static class WebSetup
         });
         services.AddScoped<Browser>();
         services.AddScoped<Toasts>();
+        services.AddScoped<AddressQuery>();
         services.AddScoped<Words>();
         services.AddScoped<Pages.Wizard.WizardDraft>();
     }

@@ -23,6 +23,7 @@ public sealed class ReplicaTests(PostgresApp first) : IClassFixture<PostgresApp>
         var (_, token) = await second.Operator.TokenAsync(Fleet.Id(running));
         using var there = new ReplicaClient(() => second.Url, Fleet.Slug(running), token);
         using var here = new ReplicaClient(() => first.Url, Fleet.Slug(running), token);
+        await Eventually.HoldsAsync(() => second.Services.GetRequiredService<InstanceRoutes>().Find(Fleet.Id(running))?.Upstream is not null);
         await there.ConnectAsync(Cancel);
         await here.ConnectAsync(Cancel);
         Assert.Equal("1", await there.CallAsync("count", new { key = "a", steps = 2, pause = 0.01 }, Cancel));

@@ -17,6 +17,7 @@ public sealed partial class AccessPanel : IDisposable
     private Dictionary<string, string> _names = [];
     private Dictionary<string, string> _tokens = [];
     private string? _next;
+    private int _loads;
     private string? _problem;
     private ClaimsPrincipal _user = new();
 
@@ -40,6 +41,7 @@ public sealed partial class AccessPanel : IDisposable
     [Inject] private InstanceManager Instances { get; set; } = default!;
     [Inject] private TokenManager TokenManager { get; set; } = default!;
     [Inject] private NavigationManager Navigation { get; set; } = default!;
+    [Inject] private AddressQuery Query { get; set; } = default!;
     [Inject] private Toasts Toasts { get; set; } = default!;
     [Inject] private TimeProvider Time { get; set; } = default!;
 
@@ -63,11 +65,13 @@ public sealed partial class AccessPanel : IDisposable
 
     private async Task LoadAsync()
     {
+        var load = ++_loads;
         try
         {
             if (InstanceId is null) _names = (await Instances.AllAsync(CancellationToken.None)).ToDictionary(i => i.Id, i => i.Name);
             _tokens = (await Lists.AllAsync((page, c) => TokenManager.ListAsync(page, InstanceId, t => t, c), "name", CancellationToken.None)).ToDictionary(t => t.Id, t => t.Name);
             var page = await Reader.ListAsync(Filters.Query(InstanceId, Time.GetUtcNow(), PerPage, null), CancellationToken.None);
+            if (load != _loads) return; // the filters were changed meanwhile
             (_entries, _next, _problem) = ([.. page.Items], page.Next, null);
         }
         catch (Exception e) when (e is not OperationCanceledException)
@@ -87,10 +91,8 @@ public sealed partial class AccessPanel : IDisposable
 
     private void Set(string name, string? value)
     {
-        var parameters = new Dictionary<string, object?> { [name] = string.IsNullOrWhiteSpace(value) ? null : value.Trim() };
-        if (name == "range") (parameters["from"], parameters["to"]) = (null, null);
         if (name == "range" && value == "window") return;
-        Navigation.NavigateTo(Navigation.GetUriWithQueryParameters(parameters), replace: true);
+        Query.Set(name == "range" ? [(name, value), ("from", null), ("to", null)] : [(name, value?.Trim())]);
     }
 
     public void Dispose() => Navigation.LocationChanged -= Moved;

@@ -22,7 +22,7 @@ public sealed partial class List
     [Inject] private InstanceManager Manager { get; set; } = default!;
     [Inject] private PackageManager PackageManager { get; set; } = default!;
     [Inject] private TrafficWindow Traffic { get; set; } = default!;
-    [Inject] private NavigationManager Navigation { get; set; } = default!;
+    [Inject] private AddressQuery Query { get; set; } = default!;
     [Inject] private IDialogService Dialogs { get; set; } = default!;
     [SupplyParameterFromQuery] private string? Search { get; set; }
     [SupplyParameterFromQuery] private string? Mode { get; set; }
@@ -67,8 +67,7 @@ public sealed partial class List
 
     private static IOrderedEnumerable<Instance> By<T>(IEnumerable<Instance> items, Func<Instance, T> key, bool down) => down ? items.OrderByDescending(key) : items.OrderBy(key);
 
-    private void Set(string name, string? value) =>
-        Navigation.NavigateTo(Navigation.GetUriWithQueryParameter(name, string.IsNullOrEmpty(value) ? null : value), replace: true);
+    private void Set(string name, string? value) => Query.Set((name, value));
 
     private async Task BulkAsync(Func<string, string, CancellationToken, Task> action)
     {

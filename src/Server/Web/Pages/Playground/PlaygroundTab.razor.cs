@@ -53,6 +53,7 @@ public sealed partial class PlaygroundTab : IAsyncDisposable
     [SupplyParameterFromQuery(Name = "item")] private string? Item { get; set; }
     [Inject] private PlaygroundSessions Playgrounds { get; set; } = default!;
     [Inject] private NavigationManager Navigation { get; set; } = default!;
+    [Inject] private AddressQuery Query { get; set; } = default!;
     [Inject] private PublicAddress Address { get; set; } = default!;
     [Inject] private IDialogService Dialogs { get; set; } = default!;
     [Inject] private IJSRuntime Js { get; set; } = default!;
@@ -132,8 +133,7 @@ public sealed partial class PlaygroundTab : IAsyncDisposable
 
     private void Choose(Offer offer) => Go(offer.Kind, offer.Name);
 
-    private void Go(string kind, string? item) => Navigation.NavigateTo(
-        Navigation.GetUriWithQueryParameters(new Dictionary<string, object?> { ["kind"] = kind == Offer.Tools ? null : kind, ["item"] = item }), replace: true);
+    private void Go(string kind, string? item) => Query.Set(("kind", kind == Offer.Tools ? null : kind), ("item", item));
 
     private void Reset()
     {
