@@ -43,13 +43,16 @@ internal sealed class ServerProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether it has said that it looks after the servers.</summary>
+    public bool Leads => Output.Contains("looks after the servers now", StringComparison.Ordinal);
+
     /// <summary>Starts it and waits until it is ready.</summary>
     public static async Task<ServerProcess> StartAsync(string database, string data, string role = "all")
     {
         var process = new ServerProcess(database, data, role);
         await Eventually.HoldsAsync(async () =>
         {
-            Assert.False(process.HasExited, process.Output);
+            Assert.False(process.HasExited, $"It ended by itself: {process.Output}");
             return await process.StatusAsync("readyz") == HttpStatusCode.OK;
         });
         return process;
