@@ -111,7 +111,8 @@ public abstract class ContainerRuntimeTests(string engine)
     public async Task MemoryBomb_EndsTheServer_AndIsNamed()
     {
         await using var fixture = ContainerFixture.On(engine);
-        await fixture.ApplyAsync(fixture.Python("i-a", "print('begin',flush=True)\nb=[]\nwhile True: b.append(bytearray(8<<20))") with { Limits = new() { MemoryBytes = 128 << 20 } });
+        await fixture.ApplyAsync(fixture.Python("i-a", RuntimeFixture.UntilGo + "b=[]\nwhile True: b.append(bytearray(8<<20))") with { Limits = new() { MemoryBytes = 128 << 20 } });
+        fixture.Go("i-a");
 
         WorkloadExit? exit = null;
         await Eventually.HoldsAsync(async () => (exit = await fixture.Runtime.GetServerExitAsync("i-a", TestContext.Current.CancellationToken)) is not null
@@ -126,8 +127,9 @@ public abstract class ContainerRuntimeTests(string engine)
     public async Task ForkBomb_IsHeld_AndEnds()
     {
         await using var fixture = ContainerFixture.On(engine);
-        await fixture.ApplyAsync(fixture.Python("i-a", "import os,time\nn=0\ntry:\n  while True:\n    if os.fork()==0: time.sleep(600)\n    n+=1\nexcept OSError: print('held',n,flush=True)\ntime.sleep(600)") with { Limits = new() { Pids = 64 } });
+        await fixture.ApplyAsync(fixture.Python("i-a", RuntimeFixture.UntilGo + "n=0\ntry:\n  while True:\n    if os.fork()==0: time.sleep(600)\n    n+=1\nexcept OSError: print('held',n,flush=True)\ntime.sleep(600)") with { Limits = new() { Pids = 64 } });
 
+        fixture.Go("i-a");
         var held = await fixture.LineAsync("i-a", m => m.StartsWith("held ", StringComparison.Ordinal));
 
         Assert.InRange(int.Parse(held.Msg.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture), 1, 64);

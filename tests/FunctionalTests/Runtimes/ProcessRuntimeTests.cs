@@ -113,8 +113,9 @@ public sealed class ProcessRuntimeTests
         groups.Dissolve();
         if (!groups.Has("pids")) Assert.Skip("No pids cgroup is writable here, and the process limit does not hold for root.");
         await using var fixture = new RuntimeFixture();
-        await fixture.ApplyAsync(fixture.Python("i-a", "import os,time\nn=0\ntry:\n  while n<500:\n    if os.fork()==0: time.sleep(600)\n    n+=1\nexcept OSError as e: print('stopped at',n,flush=True)\ntime.sleep(600)") with { Limits = new() { Pids = 40 } });
+        await fixture.ApplyAsync(fixture.Python("i-a", RuntimeFixture.UntilGo + "n=0\ntry:\n  while n<500:\n    if os.fork()==0: time.sleep(600)\n    n+=1\nexcept OSError as e: print('stopped at',n,flush=True)\ntime.sleep(600)") with { Limits = new() { Pids = 40 } });
 
+        fixture.Go("i-a");
         var line = await fixture.LineAsync("i-a", m => m.StartsWith("stopped at", StringComparison.Ordinal));
 
         Assert.True(int.Parse(line.Msg.Split(' ')[2], System.Globalization.CultureInfo.InvariantCulture) < 40);

@@ -26,6 +26,11 @@ internal class RuntimeFixture : IAsyncDisposable
     public static string? RealBridge { get; } = Environment.GetEnvironmentVariable("MCPCAN_BRIDGE_PATH") is { Length: > 0 } path && File.Exists(path) ? path : TryFind("artifacts/bridge/mcpcan-bridge");
 
     public string Data { get; }
+
+    /// <summary>Begins a Python server that does nothing before <see cref="Go"/>: a bomb that goes off earlier keeps the bridge from starting.</summary>
+    public const string UntilGo = "import os,time\nwhile not os.path.exists(os.path.expanduser('~/go')): time.sleep(0.02)\n";
+
+    public void Go(string instanceId) => File.WriteAllText(Path.Combine(new WorkloadFolder(Path.Combine(Data, "workloads", instanceId)).Home, "go"), "");
     public IsolationLevel Level { get; }
     public bool AllowNone { get; }
     public string Installation { get; } = $"mcpcan-test{Environment.ProcessId}x{Interlocked.Increment(ref _count)}";
