@@ -44,6 +44,7 @@ public sealed partial class ConsoleServer : IAsyncLifetime
         await UntilAsync("the set-up code is printed", () => Task.FromResult(Code().IsMatch(Output)), TimeSpan.FromSeconds(20));
         SetupCode = Code().Match(Output).Groups[1].Value;
         _playwright = await Playwright.CreateAsync();
+        SetDefaultExpectTimeout(20_000); // two suites may share the machine; what holds at once waits no longer
         Chromium = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = Environment.GetEnvironmentVariable("MCPCAN_TEST_CHROMIUM") ?? "/usr/bin/chromium", Args = Flags });
         await SetUpAsync();
         Api.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await RunAsync(program, "api-key", "create", "--name", "tests", "--role", "admin", "--data", _data)).Trim());

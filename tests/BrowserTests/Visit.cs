@@ -61,7 +61,17 @@ public sealed class Visit : IAsyncDisposable
         await Expect(Page.Locator(".skeleton").First).ToBeHiddenAsync(new() { Timeout = 15_000 });
     }
 
-    public async Task ReadyAsync() => await Page.WaitForFunctionAsync("() => document.documentElement.dataset.ready === '1'", null, new() { Timeout = 20_000 });
+    public async Task ReadyAsync()
+    {
+        try
+        {
+            await Page.WaitForFunctionAsync("() => document.documentElement.dataset.ready === '1'", null, new() { Timeout = 60_000 });
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail($"{Page.Url} did not become ready: {string.Join("; ", _faults)}\n{await Page.Locator("body").InnerTextAsync()}");
+        }
+    }
 
     /// <summary>No critical and no serious finding of axe.</summary>
     public async Task CheckAccessibilityAsync()

@@ -31,6 +31,10 @@ public sealed class McpCanOptions
     public string? BridgePath { get; set; }
     /// <summary>Largest upload of a package in bytes.</summary>
     public long MaxPackageBytes { get; set; } = 256L << 20;
+    /// <summary>Days that installed dependencies are kept which no server was started from last.</summary>
+    public int CacheDays { get; set; } = 30;
+    /// <summary>Bytes that installed dependencies and downloads of package managers may take together before unused ones go earlier.</summary>
+    public long CacheBytes { get; set; } = 20L << 30;
     /// <summary>Largest MCP request body in bytes.</summary>
     public long MaxMcpRequestBytes { get; set; } = 64L << 20;
     /// <summary>Days that access records are kept.</summary>

@@ -30,6 +30,8 @@ internal static class McpCanOptionsRules
         Rule(o.EgressAllow.All(e => e is "loopback" or "private" or "none" || IPAddress.TryParse(e, out _) || IPNetwork.TryParse(e, out _)), nameof(o.EgressAllow), "'loopback', 'private', 'none', IP addresses or networks such as 10.1.0.0/16, separated by commas");
         Rule(Isolations.Contains(o.MinimumIsolation, StringComparer.Ordinal), nameof(o.MinimumIsolation), "'sandbox', 'landlock' or 'none'");
         Rule(o.MaxPackageBytes > 0, nameof(o.MaxPackageBytes), "above 0");
+        Rule(o.CacheDays is > 0 and <= 36_500, nameof(o.CacheDays), "between 1 and 36500");
+        Rule(o.CacheBytes >= 0, nameof(o.CacheBytes), "0 or above");
         Rule(o.MaxMcpRequestBytes > 0, nameof(o.MaxMcpRequestBytes), "above 0");
         Rule(o.AccessLogDays is > 0 and <= 36_500, nameof(o.AccessLogDays), "between 1 and 36500");
         Rule(o.PayloadDays is > 0 and <= 36_500, nameof(o.PayloadDays), "between 1 and 36500");

@@ -13,7 +13,7 @@ namespace McpCan.Server.Instances;
 /// Before the server listens it adopts the workloads that outlived the last run of the platform.
 /// </summary>
 internal sealed partial class InstanceReconciler(
-    WorkerServices services, LeaderLease lease, InstanceSync sync, News news, DataFolder folder, WorkloadShutdown shutdown, IHostApplicationLifetime lifetime, ILogger<InstanceReconciler> logger) : BackgroundService
+    WorkerServices services, LeaderLease lease, InstanceSync sync, News news, DataFolder folder, CacheCleaner cache, WorkloadShutdown shutdown, IHostApplicationLifetime lifetime, ILogger<InstanceReconciler> logger) : BackgroundService
 {
     private const string ProbeTopic = "probe";
     private readonly ConcurrentDictionary<string, InstanceWorker> _workers = new();
@@ -86,6 +86,7 @@ internal sealed partial class InstanceReconciler(
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, leadership.Lost);
         _stopping = both.Token;
+        var cleaning = cache.RunAsync(both.Token);
         try
         {
             foreach (var (runtime, id, gone) in _leftOvers) await SweepAsync(runtime, id, gone, both.Token);
@@ -96,7 +97,7 @@ internal sealed partial class InstanceReconciler(
         finally
         {
             await both.CancelAsync();
-            await Task.WhenAll(_running.Values);
+            await Task.WhenAll([.. _running.Values, cleaning]);
             _stopping = new(canceled: true);
         }
     }

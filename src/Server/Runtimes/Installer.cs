@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
@@ -19,7 +18,7 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
     /// <summary>Runs a command to its end; the result is its exit code. Nothing of it is left afterwards.</summary>
     public delegate Task<int> RunCommand(WorkloadSpec spec, string[] command, Layout layout, IsolationLevel level, Action<string, string> line, CancellationToken cancellationToken);
 
-    private readonly ConcurrentDictionary<string, SemaphoreSlim> _busy = new();
+    private readonly InstallCache _cache = InstallCache.Of(options.Data);
 
     /// <summary>Folder with what was installed as the workload sees it, and on this machine.</summary>
     /// <param name="Cache">Where it was installed; shared by all workloads with the same key.</param>
@@ -32,42 +31,41 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
     /// <summary>Makes sure that the step's result is there. The install log exists only when something was done.</summary>
     public async Task<Result> EnsureAsync(WorkloadSpec spec, WorkloadFolder folder, IsolationLevel level, Func<InstallLog> log, IProgress<string> phase, CancellationToken cancellationToken)
     {
-        if (spec.Install is not { } step) return new(null);
+        if (spec.Install is not { } step)
+        {
+            folder.InstalledFrom = "";
+            return new(null);
+        }
         // Outside of a sandbox the paths differ, and some tools write them into what they install.
         var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{step.CacheKey}\n{spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level >= IsolationLevel.Sandbox}")))[..40];
-        var cache = Path.Combine(options.Data, "cache", "install", key);
-        var gate = _busy.GetOrAdd(key, _ => new SemaphoreSlim(1));
-        await gate.WaitAsync(cancellationToken);
-        try
+        var cache = _cache.Result(key);
+        using var held = await _cache.HoldAsync(key, cancellationToken);
+        var complete = InstallCache.Mark(cache);
+        if (File.Exists(complete))
         {
-            var complete = Path.Combine(cache, "complete");
-            if (File.Exists(complete))
-            {
-                File.SetLastWriteTimeUtc(complete, time.GetUtcNow().UtcDateTime); // so that one sees what is not used any more
-                return new(cache);
-            }
-            phase.Report("install");
-            using var lines = log();
-            try
-            {
-                WorkloadFolder.Delete(cache);
-                Directory.CreateDirectory(Path.Combine(cache, "deps"));
-                if (spec.Package is { } package) Unpack(package, Path.Combine(cache, "app"), cancellationToken);
-                await RunAsync(spec, step, cache, folder, level, lines, cancellationToken);
-                await File.WriteAllTextAsync(complete + ".new", step.Kind, cancellationToken);
-                File.Move(complete + ".new", complete);
-            }
-            catch
-            {
-                WorkloadFolder.Delete(cache);
-                throw;
-            }
+            File.SetLastWriteTimeUtc(complete, time.GetUtcNow().UtcDateTime);
+            folder.InstalledFrom = key;
             return new(cache);
         }
-        finally
+        phase.Report("install");
+        using var lines = log();
+        using var installing = _cache.Installing();
+        try
         {
-            gate.Release();
+            WorkloadFolder.Delete(cache);
+            Directory.CreateDirectory(Path.Combine(cache, "deps"));
+            if (spec.Package is { } package) Unpack(package, Path.Combine(cache, "app"), cancellationToken);
+            await RunAsync(spec, step, cache, folder, level, lines, cancellationToken);
+            await File.WriteAllTextAsync(complete + ".new", step.Kind, cancellationToken);
+            File.Move(complete + ".new", complete);
         }
+        catch
+        {
+            WorkloadFolder.Delete(cache);
+            throw;
+        }
+        folder.InstalledFrom = key;
+        return new(cache);
     }
 
     /// <summary>Puts the package, with what was installed into it, where the workload may write.</summary>

@@ -21,6 +21,7 @@ internal static class RuntimesSetup
             };
         });
         services.AddSingleton<ProcessRuntime>();
+        services.AddSingleton<CacheCleaner>();
         services.AddSingleton<Docker.DockerRuntimeFactory>();
         services.AddSingleton<IRuntime>(provider => provider.GetRequiredService<ProcessRuntime>());
     }

@@ -63,6 +63,15 @@ internal sealed class WorkloadFolder(string root)
     public string Deps => Path.Combine(Root, "deps");
     /// <summary>Names the install result that <see cref="Deps"/> was made from.</summary>
     public string DepsMark => Path.Combine(Root, "deps.txt");
+    private string InstallMark => Path.Combine(Root, "install.txt");
+
+    /// <summary>Key of the install result that the last start uses; empty when it needs none, null when that is not known.</summary>
+    public string? InstalledFrom
+    {
+        get => File.Exists(InstallMark) ? File.ReadAllText(InstallMark) : null;
+        set => File.WriteAllText(InstallMark, value);
+    }
+
     /// <summary>
     /// Second name of the bridge's socket. The workload can replace the one in <see cref="Run"/>, for example by a link to another
     /// workload's socket; this one it cannot reach.

@@ -142,6 +142,26 @@ public abstract class RuntimeContractTests
     }
 
     [Fact]
+    public async Task Install_IsKeptWhileAServerWasStartedFromIt_AlsoStopped_AndRemovedAfterwards()
+    {
+        await using var fixture = Create();
+        var spec = fixture.Spec("i-a", "sh", "-c", "cat {deps}/file; sleep 600") with { Install = new InstallStep("command", [["sh", "-c", "echo done > {deps}/file"]], "key-kept") };
+        await fixture.ApplyAsync(spec);
+        await fixture.Runtime.StopAsync("i-a", TestContext.Current.CancellationToken);
+        var cache = InstallCache.Of(fixture.Data);
+
+        Assert.Equal(0, Clean().Results);
+        await fixture.ApplyAsync(spec);
+        Assert.Single(fixture.Phases, p => p == "install");
+        await fixture.Runtime.RemoveAsync("i-a", purge: true, TestContext.Current.CancellationToken);
+
+        Assert.Equal(1, Clean().Results);
+        Assert.Empty(Directory.GetDirectories(Path.Combine(fixture.Data, "cache", "install")));
+
+        (int Results, long Bytes) Clean() => cache.Clean(TimeSpan.Zero, long.MaxValue, TimeProvider.System.GetUtcNow().AddSeconds(1), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Install_Failing_LeavesNothing_AndSaysWhy()
     {
         await using var fixture = Create();
