@@ -5,6 +5,7 @@ using McpCan.Server.Instances;
 using McpCan.Server.Logs;
 using McpCan.Server.Packages;
 using McpCan.Server.Runtimes;
+using McpCan.Server.Terminals;
 using McpCan.Server.Traffic;
 using McpCan.Server.Web;
 
@@ -28,6 +29,7 @@ internal static class ServerApp
             builder.AddRuntimeNotes();
             builder.AddPackages();
             builder.AddInstances();
+            builder.AddTerminals();
         }
         builder.AddTraffic(options);
         Action<GatewayOptions> gateway = o => (o.PublicUrl, o.AllowedHosts, o.AllowedOrigins, o.EgressAllow) = (options.PublicUrl, options.AllowedHosts, options.AllowedOrigins, options.Egress);
@@ -40,6 +42,7 @@ internal static class ServerApp
 
         app.UseHosting();
         if (options.HasConsole) app.UseWeb();
+        app.UseWebSockets();
         app.UseAccess();
 
         // The gateway's calls skip cookies, forms and rights of the console: it has tokens of its own.
@@ -50,6 +53,7 @@ internal static class ServerApp
         app.MapAccess();
         app.MapPackages();
         app.MapInstances();
+        app.MapTerminals();
         app.MapLogs();
         app.MapTraffic();
         app.MapWeb();

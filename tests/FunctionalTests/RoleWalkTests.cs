@@ -17,7 +17,7 @@ public abstract class RoleWalkTests<TApp>(TApp app) : IClassFixture<TApp> where 
         var wrong = new List<string>();
         foreach (var operation in await ApiOperation.AllAsync(app, Cancel))
         {
-            Assert.Contains(operation.Policy, new[] { "anonymous", Policies.Read, Policies.Operate, Policies.Administer });
+            Assert.Contains(operation.Policy, new[] { "anonymous", Policies.Read, Policies.Operate, Policies.Administer, Policies.Terminal });
             await TryAsync(operation, app.Nobody, "nobody", operation.Policy == "anonymous", HttpStatusCode.Unauthorized, wrong);
             foreach (var role in Roles.All)
             {

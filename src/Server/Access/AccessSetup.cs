@@ -33,6 +33,7 @@ internal static class AccessSetup
         services.AddAuthorizationBuilder()
             .AddPolicy(Policies.Read, p => p.RequireRole(Roles.Admin, Roles.Operator, Roles.Viewer))
             .AddPolicy(Policies.Operate, p => p.RequireRole(Roles.Admin, Roles.Operator))
+            .AddPolicy(Policies.Terminal, p => p.RequireRole(Roles.Admin, Roles.Operator))
             .AddPolicy(Policies.Administer, p => p.RequireRole(Roles.Admin))
             // Closed unless an endpoint says AllowAnonymous.
             .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());

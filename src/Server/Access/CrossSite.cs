@@ -11,13 +11,14 @@ internal sealed class CrossSite(RequestDelegate next, McpCanOptions options)
     {
         var request = context.Request;
         if (!request.Path.StartsWithSegments("/api") || IsRead(request.Method) || context.User.Identity?.AuthenticationType == ApiKeyHandler.Name) return next(context);
-        if (!IsOurs(request)) return Refuse(context, "A page of another origin may not do this with your session.");
+        if (!IsOurs(request, options)) return Refuse(context, "A page of another origin may not do this with your session.");
         return context.User.Identity?.IsAuthenticated == true && request.Headers[Header] != "1"
             ? Refuse(context, $"Changes with the console's cookie need the header '{Header}: 1'.")
             : next(context);
     }
 
-    private bool IsOurs(HttpRequest request)
+    /// <summary>Whether a page of ours asks, or no page at all.</summary>
+    public static bool IsOurs(HttpRequest request, McpCanOptions options)
     {
         // Browsers always say; programs say nothing and have no cookie that a person gave them unasked.
         if (request.Headers["Sec-Fetch-Site"].ToString() is not ("" or "same-origin" or "none")) return false;

@@ -20,8 +20,8 @@ public static class Principal
     /// <summary>The policies that a role passes.</summary>
     public static IReadOnlyList<string> Rights(string? role) => role switch
     {
-        Roles.Admin => [Policies.Read, Policies.Operate, Policies.Administer],
-        Roles.Operator => [Policies.Read, Policies.Operate],
+        Roles.Admin => [Policies.Read, Policies.Operate, Policies.Administer, Policies.Terminal],
+        Roles.Operator => [Policies.Read, Policies.Operate, Policies.Terminal],
         Roles.Viewer => [Policies.Read],
         _ => [],
     };

@@ -37,4 +37,6 @@ public static class Policies
     public const string Operate = "operate";
     /// <summary>Users, API keys, platform settings (admin).</summary>
     public const string Administer = "administer";
+    /// <summary>Terminals in running servers (operator, admin).</summary>
+    public const string Terminal = "terminal";
 }

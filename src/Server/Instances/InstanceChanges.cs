@@ -52,10 +52,13 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
     }
 
     /// <summary>Notes something that the platform saw or did.</summary>
-    public async Task NoteAsync(string instanceId, string kind, string? detail, CancellationToken cancellationToken)
+    public Task NoteAsync(string instanceId, string kind, string? detail, CancellationToken cancellationToken) => NoteAsync(instanceId, kind, null, detail, cancellationToken);
+
+    /// <summary>Notes what a person or script did that changes nothing of the instance.</summary>
+    public async Task NoteAsync(string instanceId, string kind, string? actor, string? detail, CancellationToken cancellationToken)
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
-        var note = New(instanceId, kind, null, detail);
+        var note = New(instanceId, kind, actor, detail);
         db.InstanceEvents.Add(note);
         await db.SaveChangesAsync(cancellationToken);
         if (note.Id % 16 == 0) await TrimAsync(db, instanceId, cancellationToken);

@@ -40,6 +40,12 @@ public interface IRuntime
     /// <summary>CPU and memory of the workload's tree, or null when nothing runs.</summary>
     Task<WorkloadUsage?> GetUsageAsync(string instanceId, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Runs a command in a pseudo-terminal beside the server: same files, user, limits and isolation. Throws
+    /// <see cref="InvalidOperationException"/> when the workload does not run, <see cref="NotSupportedException"/> when the environment has no terminals.
+    /// </summary>
+    Task<ITerminal> ExecAsync(string instanceId, TerminalRequest request, CancellationToken cancellationToken) => throw new NotSupportedException("This kind of environment has no terminals yet.");
+
     /// <summary>Whether the environment can be used, and what is missing.</summary>
     Task<RuntimeCheck> CheckAsync(CancellationToken cancellationToken);
 }

@@ -78,6 +78,9 @@ public sealed partial class ProcessRuntime
             Groups = groups,
             Program = spec.Command[0],
             MemoryBytes = spec.Limits.MemoryBytes,
+            Layout = layout,
+            Directory = directory,
+            Limits = spec.Limits,
         };
         folder.Save(state);
         try
@@ -237,9 +240,10 @@ public sealed partial class ProcessRuntime
     {
         foreach (var (process, mark) in ProcessTable.Marked(_options.InstallationId() + "/"))
         {
-            if (mark.Split('/') is not [_, var instance, var generation] || !Known(instance)) continue;
+            // A fourth part is a terminal's: nobody sits before it any more.
+            if (mark.Split('/') is not [_, var instance, var generation, .. var terminal] || !Known(instance)) continue;
             using var held = await HoldAsync(instance, cancellationToken);
-            if (Current(Folder(instance)) is { Ready: true } state && generation == $"{state.Generation}") continue;
+            if (terminal is [] && Current(Folder(instance)) is { Ready: true } state && generation == $"{state.Generation}") continue;
             LeftOver(_logger, mark, process.Pid);
             process.Signal(Linux.SigKill);
         }

@@ -14,6 +14,8 @@ internal sealed record SandboxRequest
     public required WorkloadLimits Limits { get; init; }
     public string[] Groups { get; init; } = [];
     public string? Output { get; init; }
+    /// <summary>Path of the pseudo-terminal that is its input and output.</summary>
+    public string? Terminal { get; init; }
 }
 
 /// <summary>Turns a request into the order for <see cref="SandboxExec"/>, for each level of isolation.</summary>
@@ -29,6 +31,7 @@ internal static class Sandbox
         Environment = request.Environment,
         Directory = level == IsolationLevel.Sandbox ? "/" : request.Directory,
         Output = request.Output,
+        Terminal = request.Terminal,
         Groups = [.. request.Groups.Select(g => Path.Combine(g, "cgroup.procs"))],
         Limits = Limits(request.Limits, groups),
         Landlock = level == IsolationLevel.Landlock,
@@ -74,7 +77,8 @@ internal static class Sandbox
         if (noNestedNamespaces) yield return "--disable-userns";
         foreach (var option in (string[])["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--uid", "10001", "--gid", "10001", "--hostname", "mcp", "--cap-drop", "ALL"]) yield return option;
         // The first process of the pid namespace is the bridge itself: when it ends, the kernel ends all others.
-        yield return "--as-pid-1";
+        // In a terminal bubblewrap keeps that place: a first process would not hear its Ctrl-C. Hung up, it takes all with it.
+        yield return request.Terminal is null ? "--as-pid-1" : "--die-with-parent";
         foreach (var folder in HostTools.SystemFolders.Where(Directory.Exists))
         {
             var link = new DirectoryInfo(folder).LinkTarget;

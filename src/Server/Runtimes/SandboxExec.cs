@@ -12,6 +12,8 @@ internal sealed record LaunchOrder
     public required string Directory { get; init; }
     /// <summary>File for standard output and error, or null to keep what was inherited.</summary>
     public string? Output { get; init; }
+    /// <summary>Pseudo-terminal for standard input, output and error.</summary>
+    public string? Terminal { get; init; }
     /// <summary>Resource number → highest value.</summary>
     public Dictionary<int, long> Limits { get; init; } = [];
     /// <summary>The <c>cgroup.procs</c> files to enter.</summary>
@@ -54,6 +56,13 @@ internal static class SandboxExec
         _ = Linux.NewSession();
         var nothing = Linux.Open("/dev/null", 0, 0);
         _ = Linux.Duplicate(nothing, 0);
+        if (order.Terminal is not null)
+        {
+            // The first terminal that the leader of a new session opens is the session's.
+            var terminal = Linux.Open(order.Terminal, Linux.ReadWrite, 0);
+            if (terminal < 0) throw new IOException($"Cannot open {order.Terminal} (error {Marshal.GetLastPInvokeError()}).");
+            for (var file = 0; file < 3; file++) _ = Linux.Duplicate(terminal, file);
+        }
         if (order.Output is not null)
         {
             const int writeCreateTruncateNoFollow = 1 | 0x40 | 0x200 | 0x20000;

@@ -23,6 +23,10 @@ internal sealed record WorkloadState
     public string[] Groups { get; init; } = [];
     public string Program { get; init; } = "";
     public long MemoryBytes { get; init; }
+    /// <summary>What the workload sees, for terminals beside it.</summary>
+    public Layout? Layout { get; init; }
+    public string? Directory { get; init; }
+    public WorkloadLimits? Limits { get; init; }
     /// <summary>Set once the bridge has answered.</summary>
     public bool Ready { get; init; }
 
