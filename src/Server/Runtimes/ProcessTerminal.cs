@@ -21,25 +21,21 @@ internal sealed class ProcessTerminal : ITerminal
 
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        try
+        while (true)
         {
-            return await RandomAccess.ReadAsync(_ends.Ours, buffer, 0, cancellationToken);
-        }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
-        {
-            return 0; // nobody holds the other end any more
+            cancellationToken.ThrowIfCancellationRequested();
+            if (Linux.Read(_ends.Ours, buffer.Span) is { } count) return count;
+            // Nothing there yet. The wait is a thread's own, so that idle terminals do not hold those of the pool.
+            await Task.Factory.StartNew(() => Linux.WaitReadable(_ends.Ours, 1000), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
     }
 
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        try
+        while (bytes.Length > 0 && !_exit.IsCompleted)
         {
-            await RandomAccess.WriteAsync(_ends.Ours, bytes, 0, cancellationToken);
-        }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
-        {
-            // it has ended; the reader says so
+            if (Linux.Write(_ends.Ours, bytes.Span) is { } count) bytes = count == 0 ? default : bytes[count..]; // 0: it has ended, and the reader says so
+            else await Task.Delay(TimeSpan.FromMilliseconds(20), cancellationToken); // the program does not read what is typed
         }
     }
 
