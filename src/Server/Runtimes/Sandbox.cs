@@ -23,6 +23,8 @@ internal static class Sandbox
 {
     private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"];
 
+    private static readonly string? NewSession = HostTools.Which("setsid");
+
     private static readonly string[] KernelSettings = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/scsi", "/proc/mtrr", "/proc/acpi", "/proc/asound"];
 
     public static LaunchOrder Order(IsolationLevel level, string? bubblewrap, bool noNestedNamespaces, string settings, SandboxRequest request, Cgroups groups) => new()
@@ -32,6 +34,7 @@ internal static class Sandbox
         Directory = level == IsolationLevel.Sandbox ? "/" : request.Directory,
         Output = request.Output,
         Terminal = request.Terminal,
+        Leads = level != IsolationLevel.Sandbox || NewSession is null,
         Groups = [.. request.Groups.Select(g => Path.Combine(g, "cgroup.procs"))],
         Limits = Limits(request.Limits, groups),
         Landlock = level == IsolationLevel.Landlock,
@@ -114,6 +117,11 @@ internal static class Sandbox
             yield return mount.Inside;
         }
         foreach (var option in (string[])["--remount-ro", "/", "--chdir", request.Directory, "--"]) yield return option;
+        // The terminal's session must be one of the new namespace: a shell of another one's cannot give the terminal back when it ends.
+        if (request.Terminal is not null && NewSession is { } newSession)
+        {
+            foreach (var argument in (string[])[newSession, "-c", "--"]) yield return argument;
+        }
         foreach (var argument in request.Command) yield return argument;
     }
 

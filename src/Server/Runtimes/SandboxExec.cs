@@ -14,6 +14,8 @@ internal sealed record LaunchOrder
     public string? Output { get; init; }
     /// <summary>Pseudo-terminal for standard input, output and error.</summary>
     public string? Terminal { get; init; }
+    /// <summary>Whether the terminal becomes that of the session made here.</summary>
+    public bool Leads { get; init; }
     /// <summary>Resource number → highest value.</summary>
     public Dictionary<int, long> Limits { get; init; } = [];
     /// <summary>The <c>cgroup.procs</c> files to enter.</summary>
@@ -59,7 +61,7 @@ internal static class SandboxExec
         if (order.Terminal is not null)
         {
             // The first terminal that the leader of a new session opens is the session's.
-            var terminal = Linux.Open(order.Terminal, Linux.ReadWrite, 0);
+            var terminal = order.Leads ? Linux.Open(order.Terminal, Linux.ReadWrite, 0) : Linux.OpenTerminalEnd(order.Terminal);
             if (terminal < 0) throw new IOException($"Cannot open {order.Terminal} (error {Marshal.GetLastPInvokeError()}).");
             for (var file = 0; file < 3; file++) _ = Linux.Duplicate(terminal, file);
         }

@@ -28,8 +28,9 @@ public sealed class TerminalTests
         await TypeAsync(terminal, "stty size\n");
         await UntilAsync(terminal, "40 120");
         await TypeAsync(terminal, "exit 7\n");
-        Assert.Equal(7, await terminal.Exit.WaitAsync(Eventually.Patience, Cancel));
-        await EndAsync(terminal);
+        var last = await EndAsync(terminal);
+        var code = await terminal.Exit.WaitAsync(Eventually.Patience, Cancel);
+        Assert.True(code == 7, $"{code}: {last}");
     }
 
     [Fact]
@@ -99,9 +100,11 @@ public sealed class TerminalTests
         return said.ToString();
     }
 
-    private static async Task EndAsync(ITerminal terminal)
+    private static async Task<string> EndAsync(ITerminal terminal)
     {
+        var said = new StringBuilder();
         var buffer = new byte[4096];
-        while (await terminal.ReadAsync(buffer, Cancel).AsTask().WaitAsync(Eventually.Patience, Cancel) > 0) { }
+        while (await terminal.ReadAsync(buffer, Cancel).AsTask().WaitAsync(Eventually.Patience, Cancel) is > 0 and var count) said.Append(Encoding.UTF8.GetString(buffer, 0, count));
+        return said.ToString();
     }
 }
