@@ -4,9 +4,9 @@ namespace McpCan.BrowserTests;
 public sealed class TerminalTests(ConsoleServer server)
 {
     [Theory]
-    [InlineData("en", "Open terminal", "The command has ended (exit code 3)")]
-    [InlineData("zh-CN", "打开终端", "命令已结束（退出代码 3）")]
-    public async Task Command_IsTyped_AndItsOutputSeen(string language, string open, string ended)
+    [InlineData("en", "Open terminal", "Connected", "The command has ended (exit code 3)")]
+    [InlineData("zh-CN", "打开终端", "已连接", "命令已结束（退出代码 3）")]
+    public async Task Command_IsTyped_AndItsOutputSeen(string language, string open, string connected, string ended)
     {
         var slug = await Servers.NewAsync(server, "Terminal", start: true);
         await Servers.RunningAsync(server, slug);
@@ -16,7 +16,7 @@ public sealed class TerminalTests(ConsoleServer server)
         var screen = page.Locator(".terminal");
         await page.WaitForFunctionAsync("() => document.querySelector('.terminal')?.view");
         await screen.GetByRole(AriaRole.Button, new() { Name = open }).ClickAsync();
-        await Expect(screen.Locator("[data-term=end]")).ToBeVisibleAsync();
+        await Expect(screen.Locator("[data-term=state]")).ToHaveTextAsync(connected); // before that nothing that is typed arrives
 
         await page.Keyboard.TypeAsync("echo two-$((1+1))\n");
         await SeesAsync(page, "\ntwo-2");
