@@ -158,7 +158,10 @@ public sealed class TakeoverTests(TakeoverTests.Witness witness) : IClassFixture
 
     private Task<ServerProcess> StartAsync() => ServerProcess.StartAsync(witness.Database, witness.Data);
 
-    private async Task<HttpClient> ApiAsync(ServerProcess process)
+    private Task<HttpClient> ApiAsync(ServerProcess process) => ApiAsync(witness, process);
+
+    /// <summary>A client of a process' API with a key that the witness made.</summary>
+    internal static async Task<HttpClient> ApiAsync(Witness witness, ServerProcess process)
     {
         var client = new HttpClient { BaseAddress = new Uri(process.Url + "/") };
         client.DefaultRequestHeaders.Authorization = new("Bearer", (await witness.Services.GetRequiredService<McpCan.Server.Access.ApiKeyManager>()

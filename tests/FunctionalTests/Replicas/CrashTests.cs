@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Net.Http.Json;
+using System.Text.Json;
+using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
+using McpCan.Tests;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace McpCan.FunctionalTests.Replicas;
+
+/// <summary>
+/// The platform is killed (kill -9) at twenty moments of a deployment, from its order to its first answer, and started again:
+/// the end is the same as if nothing had been, and nothing is left over. The app beside it makes keys and never leads.
+/// </summary>
+public sealed class CrashTests(TakeoverTests.Witness witness) : IClassFixture<TakeoverTests.Witness>
+{
+    private const int Points = 20;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task KilledAtAnyMomentOfADeployment_TheNextStartEndsIt()
+    {
+        var server = await ServerProcess.StartAsync(witness.Database, witness.Data);
+        try
+        {
+            using var key = await ApiAsync(server);
+            var undisturbed = await DeployAsync(key, "undisturbed");
+            var watch = Stopwatch.StartNew();
+            await key.BecomesAsync(undisturbed, "Running");
+            var whole = watch.Elapsed;
+            await CheckAsync(server, key, undisturbed);
+            for (var point = 0; point < Points; point++)
+            {
+                using var before = await ApiAsync(server);
+                var deployed = await DeployAsync(before, $"point {point}");
+                await Task.Delay(whole * point / (Points - 1), Cancel);
+                await server.DisposeAsync(); // kill -9
+                server = await ServerProcess.StartAsync(witness.Database, witness.Data);
+
+                using var after = await ApiAsync(server);
+                await after.BecomesAsync(deployed, "Running");
+                await CheckAsync(server, after, deployed);
+                await after.RemoveAsync(deployed);
+                Assert.Empty(Marked(deployed));
+                Assert.False(Directory.Exists(Path.Combine(witness.Data, "workloads", deployed)), $"point {point}: its folder is left");
+            }
+            var torn = Directory.GetDirectories(Path.Combine(witness.Data, "cache", "install")).Where(r => !File.Exists(Path.Combine(r, "complete")));
+            Assert.Empty(torn); // what a kill tore, the next start made whole
+        }
+        finally
+        {
+            await server.DisposeAsync();
+        }
+    }
+
+    /// <summary>It answers, runs once, and installed what it needs.</summary>
+    private async Task CheckAsync(ServerProcess server, HttpClient api, string id)
+    {
+        var instance = await api.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}", Cancel);
+        var (_, token) = await api.TokenAsync(id);
+        using var client = new ReplicaClient(() => server.Url, Fleet.Slug(instance), token);
+        await client.ConnectAsync(Cancel);
+        Assert.Equal("0", await client.CallAsync("peek", new { key = "a" }, Cancel));
+        Assert.True(File.Exists(Path.Combine(witness.Data, "workloads", id, "app", "made.txt")));
+        Assert.Single(Marked(id).Select(p => File.ReadAllText($"/proc/{p}/comm").Trim()), name => name.StartsWith("python3", StringComparison.Ordinal));
+    }
+
+    /// <summary>A package of its own, so that nothing of an earlier one helps, with a step to install.</summary>
+    private static async Task<string> DeployAsync(HttpClient api, string name)
+    {
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(Archives.Zip(("server.py", $"# {name}\n{CountingServer.Script}"))), "file", $"{name.Replace(' ', '-')}.zip" } };
+        var package = await (await api.PostAsync(new Uri("api/v1/packages", UriKind.Relative), form, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        var made = await api.PostAsJsonAsync("api/v1/instances", new
+        {
+            name,
+            processes = "shared",
+            source = new { type = "package", packageId = Fleet.Id(package), install = new[] { "sh", "-c", "sleep 0.3; echo yes > made.txt" }, start = new[] { "python3", "server.py" } },
+        }, Cancel);
+        Assert.True(made.IsSuccessStatusCode, await made.Content.ReadAsStringAsync(Cancel));
+        return Fleet.Id(await made.Content.ReadFromJsonAsync<JsonElement>(Cancel));
+    }
+
+    private List<int> Marked(string id) => [.. ProcessTable.Marked($"{witness.Services.GetRequiredService<InstallationId>().Value}/{id}/").Select(p => p.Process.Pid)];
+
+    private async Task<HttpClient> ApiAsync(ServerProcess process) => await TakeoverTests.ApiAsync(witness, process);
+}
