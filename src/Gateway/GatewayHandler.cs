@@ -120,7 +120,7 @@ internal sealed class GatewayHandler(
             ExchangeTrace.Continue(exchange);
             if (route.Virtual is { } offer) await hosted.RunAsync(exchange, route, virtuals.Of(route, offer).Engine, Virtual.VirtualHosts.Generation(offer));
             else if (route.Remote is { } remote) await remotes.HandleAsync(exchange, route, remote);
-            else await forwarder.ForwardAsync(exchange, route, route.Upstream!);
+            else await forwarder.ForwardAsync(exchange, route, exchange.Ticket is { } ticket ? route.UpstreamOf(ticket.Generation)! : route.Upstream!);
         }
         catch
         {

@@ -13,6 +13,8 @@ public sealed record GatewayRoute
     public GatewayUpstream? Upstream { get; init; }
     /// <summary>Whether it sleeps, or is on its way up for a call: <see cref="IWaker"/> brings it back, and callers wait for that.</summary>
     public bool IsAsleep { get; init; }
+    /// <summary>Earlier workloads whose sessions may end there; new sessions go to <see cref="Upstream"/>.</summary>
+    public IReadOnlyList<GatewayUpstream> Draining { get; init; } = [];
     /// <summary>Proxy mode: the remote server; null in every other mode.</summary>
     public GatewayRemote? Remote { get; init; }
     /// <summary>Direct mode: nothing is forwarded, clients speak to the server themselves; every request is answered by 409 with <see cref="UnavailableReason"/>.</summary>
@@ -31,6 +33,17 @@ public sealed record GatewayRoute
     public bool QueryTokenAllowed { get; init; }
     /// <summary>Largest request body in bytes; above it 413 is answered.</summary>
     public long MaxRequestBytes { get; init; } = 64L << 20;
+
+    /// <summary>The workload that a session belongs to, among those that serve or may end.</summary>
+    internal GatewayUpstream? UpstreamOf(long generation)
+    {
+        if (Upstream?.Generation == generation) return Upstream;
+        foreach (var upstream in Draining)
+        {
+            if (upstream.Generation == generation) return upstream;
+        }
+        return null;
+    }
 }
 
 /// <summary>The HTTP endpoint of a workload's bridge.</summary>

@@ -22,7 +22,7 @@ internal sealed record SessionTicket(
 
     public bool Fits(GatewayEndpoint endpoint, GatewayRoute route, string principal) =>
         Endpoint == endpoint && InstanceId == route.InstanceId && Principal == principal
-        && (Generation == route.Upstream?.Generation || route.Remote is { } remote && Remote.RemoteGeneration.Fits(Generation, remote)
+        && (route.UpstreamOf(Generation) is not null || route.Remote is { } remote && Remote.RemoteGeneration.Fits(Generation, remote)
             || route.Virtual is { } offer && Generation == Virtual.VirtualHosts.Generation(offer));
 }
 

@@ -31,6 +31,13 @@ internal sealed class BridgeProbe(TimeProvider time)
         return await RunAsync(http, startSeconds, phase, null, cancellationToken);
     }
 
+    /// <summary>The same; the tools are added to a list.</summary>
+    public async Task<ProbeResult> ListToolsAsync(string address, int startSeconds, List<FoundTool> tools, CancellationToken cancellationToken)
+    {
+        using var http = Client(address);
+        return await RunAsync(http, startSeconds, null, tools, cancellationToken);
+    }
+
     public async Task<ProbeResult> RunAsync(HttpClient http, int startSeconds, Func<string, Task>? phase, List<FoundTool>? tools, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
@@ -91,7 +98,7 @@ internal sealed class BridgeProbe(TimeProvider time)
             {
                 return []; // An answer: this server has prompts or resources only.
             }
-            if (result.ValueKind == JsonValueKind.Object && result.TryGetProperty("tools", out var tools) && tools.ValueKind == JsonValueKind.Array) found.AddRange(tools.EnumerateArray().Select(t => new FoundTool(Text(t, "name") ?? "", Text(t, "description"))));
+            if (result.ValueKind == JsonValueKind.Object && result.TryGetProperty("tools", out var tools) && tools.ValueKind == JsonValueKind.Array) found.AddRange(tools.EnumerateArray().Select(t => new FoundTool(Text(t, "name") ?? "", Text(t, "description")) { Definition = t }));
             cursor = Text(result, "nextCursor");
             if (string.IsNullOrEmpty(cursor)) break;
         }

@@ -70,10 +70,14 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         await db.InstanceEvents.Where(e => e.InstanceId == instanceId).ExecuteDeleteAsync(cancellationToken);
+        await db.Deployments.Where(d => d.InstanceId == instanceId).ExecuteDeleteAsync(cancellationToken);
         await db.Instances.Where(i => i.Id == instanceId).ExecuteDeleteAsync(cancellationToken);
         routes.Remove(instanceId);
         Publish(instanceId);
     }
+
+    /// <summary>Tells open pages, here and elsewhere, that there is something new.</summary>
+    public void Tell(string instanceId) => Publish(instanceId);
 
     private void Publish(string instanceId)
     {

@@ -19,22 +19,26 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
     {
         lock (_gate)
         {
-            if (IsNews(instance)) Swap(instance.Id, Route(instance, _table.GetValueOrDefault(instance.Id)?.Upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
+            var known = _table.GetValueOrDefault(instance.Id);
+            if (IsNews(instance)) Swap(instance.Id, Route(instance, known?.Upstream, known?.Draining ?? [], known?.Remote));
         }
     }
 
     /// <summary>Takes over an instance's settings and state, and says where its workload is now; null means that it has none.</summary>
-    internal void Set(Instance instance, GatewayUpstream? upstream)
+    internal void Set(Instance instance, GatewayUpstream? upstream) => Set(instance, upstream, []);
+
+    /// <summary>The same, with earlier runs whose sessions may end.</summary>
+    internal void Set(Instance instance, GatewayUpstream? upstream, IReadOnlyList<GatewayUpstream> draining)
     {
         lock (_gate)
         {
-            if (IsNews(instance)) Swap(instance.Id, Route(instance, upstream, _table.GetValueOrDefault(instance.Id)?.Remote));
+            if (IsNews(instance)) Swap(instance.Id, Route(instance, upstream, draining, _table.GetValueOrDefault(instance.Id)?.Remote));
         }
     }
 
     /// <summary>Takes over an instance as another process stored it.</summary>
     internal void Follow(Instance instance) =>
-        Set(instance, instance.Place is { } place && place.Generation == instance.Generation ? new GatewayUpstream(place.Address, place.Run) : null);
+        Set(instance, instance.Place is { } place && place.Generation == instance.Generation ? new GatewayUpstream(place.Address, place.Run) : null, instance.Place?.Draining ?? []);
 
     internal void Remove(string instanceId)
     {
@@ -61,13 +65,14 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
         _table = route is null ? table.Remove(id) : table.SetItem(id, route).SetItem(route.Slug, route);
     }
 
-    private GatewayRoute Route(Instance instance, GatewayUpstream? upstream, GatewayRemote? known) => new()
+    private GatewayRoute Route(Instance instance, GatewayUpstream? upstream, IReadOnlyList<GatewayUpstream> draining, GatewayRemote? known) => new()
     {
         InstanceId = instance.Id,
         Slug = instance.Slug,
         Name = instance.Name,
         Upstream = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false } ? upstream : null,
         IsAsleep = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false, Limits.SleepSeconds: > 0, Status.State: InstanceStates.Sleeping or InstanceStates.Starting },
+        Draining = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false } ? draining : [],
         Remote = instance is { Mode: InstanceModes.Proxy, ShouldRun: true, Deleting: false, Remote: { } remote } ? Open(remote, known) : null,
         Virtual = instance is { Mode: InstanceModes.Virtual, ShouldRun: true, Deleting: false } ? instance.Virtual?.Offer(instance.Generation) : null,
         DirectOnly = instance is { Mode: InstanceModes.Direct, Deleting: false },

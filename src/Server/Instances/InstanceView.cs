@@ -6,12 +6,12 @@ namespace McpCan.Server.Instances;
 /// <summary>An instance as the API shows it; secrets are never part of it.</summary>
 public sealed record InstanceView(
     string Id, string Name, string Slug, string Mode, string Environment, InstanceSource? Source, RemoteView? Remote, VirtualServer? Virtual, IReadOnlyDictionary<string, EnvInput> Env, string Processes,
-    WorkloadLimits Limits, IsolationLevel? MinimumIsolation, EgressPolicy Egress, RegistryView? Registry, AccessView Access, TrafficView Traffic, AddressView Address, InstanceStatus Status, int? ToolCount, string? ServerInfo,
+    WorkloadLimits Limits, IsolationLevel? MinimumIsolation, EgressPolicy Egress, RegistryView? Registry, AccessView Access, TrafficView Traffic, AddressView Address, InstanceStatus Status, Rollout? Rollout, int? ToolCount, string? ServerInfo,
     string? ProtocolVersion, long Revision, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, string? CreatedBy)
 {
     internal static InstanceView Of(Instance i, string publicAddress) => new(
         i.Id, i.Name, i.Slug, i.Mode, i.Environment, i.Source, RemoteView.Of(i.Remote), i.Virtual, i.Env.OrderBy(e => e.Key, StringComparer.Ordinal).ToDictionary(e => e.Key, e => new EnvInput(e.Value.Secret ? null : e.Value.Value, e.Value.Secret)),
-        i.Processes, i.Limits, i.MinimumIsolation, i.Egress, i.Registry is { } r ? new(r.UserName) : null, new AccessView(i.TokenRequired, i.QueryTokenAllowed, i.TrafficLimits), new TrafficView(i.Capture), AddressView.Of(i, publicAddress), i.Status, i.ToolCount,
+        i.Processes, i.Limits, i.MinimumIsolation, i.Egress, i.Registry is { } r ? new(r.UserName) : null, new AccessView(i.TokenRequired, i.QueryTokenAllowed, i.TrafficLimits), new TrafficView(i.Capture), AddressView.Of(i, publicAddress), i.Status, i.Rollout, i.ToolCount,
         i.ServerInfo, i.ProtocolVersion, i.Revision, i.CreatedAt, i.UpdatedAt, i.CreatedBy);
 }
 

@@ -18,7 +18,7 @@ internal sealed partial class InstanceWorker
         (_run, _exit) = (null, null);
         var generation = _instance.Generation;
         // A server that failed keeps saying so while it is tried again.
-        if (_instance.Status.State != InstanceStates.Failed || _failures == 0)
+        if (_standIn is null && (_instance.Status.State != InstanceStates.Failed || _failures == 0))
             await ShowAsync(s => s with { State = InstanceStates.Starting, Phase = s.Phase ?? "start" }, cancellationToken);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var attempt = AttemptAsync(runtime, stop.Token);
@@ -93,6 +93,7 @@ internal sealed partial class InstanceWorker
         _starting = false;
         (_run, _exit, _probeFailures, _probeSoon, _probedAt, _lastUse, _wake) = (run, exit, 0, false, _time.GetTimestamp(), _time.GetUtcNow(), false);
         (_instance.ToolCount, _instance.ServerInfo, _instance.ProtocolVersion) = (probe.ToolCount, probe.ServerInfo, probe.ProtocolVersion);
+        StoodIn(runtime, _lifetime);
         await ShowAsync(s => Up(s, run), cancellationToken);
         await services.Changes.NoteAsync(id, "running", $"{probe.ServerInfo}: {probe.ToolCount?.ToString(CultureInfo.InvariantCulture)} tools", cancellationToken);
     }

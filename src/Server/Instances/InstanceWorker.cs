@@ -33,6 +33,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private DateTimeOffset _notBefore;
     private (long Generation, InstanceStatus Status)? _unsaved;
     private volatile string? _environment;
+    private CancellationToken _lifetime;
 
     /// <summary>Where the gateway finds a run. The run's number is sealed in session ids, so that a restart ends the old ones.</summary>
     public static GatewayUpstream Upstream(WorkloadStatus run) => new(run.Address, run.Run);
@@ -60,12 +61,13 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     {
         _writing.Dispose();
         _left.Dispose();
+        _trialStop?.Dispose();
     }
 
     public async Task RunAsync(CancellationToken stopping)
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(stopping, _left.Token);
-        var cancellationToken = both.Token;
+        var cancellationToken = _lifetime = both.Token;
         while (!cancellationToken.IsCancellationRequested)
         {
             try
@@ -93,6 +95,9 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         var runtime = services.Environments.Find(instance.Environment);
         if (_environment is { } before && before != instance.Environment) await MoveAsync(before, cancellationToken);
         _environment = instance.Environment;
+        if (instance.Deleting || instance.Mode != InstanceModes.Managed || !instance.ShouldRun || runtime is null)
+            await GiveUpAsync(runtime, "The server was stopped or changed meanwhile.", cancellationToken);
+        else if (await RolloutAsync(runtime, cancellationToken)) return true;
         if (instance.Deleting)
         {
             // What an unreachable environment keeps is swept when it is reached again.
@@ -233,7 +238,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         _instance = instance;
         if (_generation != instance.Generation) (_generation, _failures, _notBefore, _unsaved, _probeFailures, _probedOnce) = (instance.Generation, 0, default, null, 0, false);
         if (_unsaved is { } unsaved && instance is { ShouldRun: true, Deleting: false } && unsaved.Generation == instance.Generation) instance.Status = unsaved.Status;
-        services.Routes.Set(instance, _run is not null && _run.Generation == instance.Generation && IsUp(instance.Status) ? Upstream(_run) : null);
+        services.Routes.Set(instance, Serving(_run is not null && _run.Generation == instance.Generation && IsUp(instance.Status) ? _run : null), _draining);
     }
 
     private InstanceStatus Up(InstanceStatus status, WorkloadStatus run) => status with
@@ -258,8 +263,8 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
             var status = change(old);
             _instance.Status = status with { Since = status.State == old.State ? old.Since : _time.GetUtcNow() };
             var up = IsUp(_instance.Status) ? _run : null;
-            _instance.Place = up is null ? null : Place(up);
-            services.Routes.Set(_instance, up is null ? null : Upstream(up));
+            _instance.Place = ServingPlace(up);
+            services.Routes.Set(_instance, Serving(up), _draining);
             var stored = await services.Changes.ObserveAsync(_instance, cancellationToken);
             // Changed meanwhile: the next round decides with the new settings in hand.
             _unsaved = stored ? null : (_instance.Generation, _instance.Status);

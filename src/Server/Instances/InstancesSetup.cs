@@ -49,6 +49,7 @@ internal static class InstancesSetup
     {
         var api = app.MapApi();
         api.MapInstances();
+        api.MapDeployments();
         api.MapPlayground();
         api.MapEnvironments();
     }

@@ -16,7 +16,11 @@ public sealed record RemoteFindings(
     bool Ok, string? Error, bool AuthorizationRequired, string? Transport, string? Era, string? ServerInfo, string? ProtocolVersion, IReadOnlyList<FoundTool> Tools, double DurationMs);
 
 /// <summary>A tool of a remote server.</summary>
-public sealed record FoundTool(string Name, string? Description);
+public sealed record FoundTool(string Name, string? Description)
+{
+    /// <summary>All of its definition, as the server gave it.</summary>
+    internal System.Text.Json.JsonElement Definition { get; init; }
+}
 
 /// <summary>Speaks to remote servers to find out what they are.</summary>
 internal interface IRemoteInspector

@@ -68,6 +68,8 @@ public sealed record WorkloadSpec
 {
     /// <summary>Instance id (<c>i-…</c>); also the workload's name.</summary>
     public required string InstanceId { get; init; }
+    /// <summary>Workload whose private home it uses in place of one of its own; null for its own.</summary>
+    public string? HomeOf { get; init; }
     /// <summary>Number of the run. A new number means: replace what runs.</summary>
     public required long Generation { get; init; }
     /// <summary>Uploaded archive to unpack as the working directory, or null for a plain command.</summary>

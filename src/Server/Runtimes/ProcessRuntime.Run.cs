@@ -275,7 +275,7 @@ public sealed partial class ProcessRuntime
 
     private WorkloadState? Current(WorkloadFolder folder) => folder.Load() is { } state && Ours(state) && state.Alive ? state : null;
 
-    private WorkloadFolder Folder(string instanceId) => Known(instanceId) ? new(Path.Combine(_options.Data, "workloads", instanceId)) : throw new ArgumentException("This is no instance id.", nameof(instanceId));
+    private WorkloadFolder Folder(string instanceId, string? home = null) => Known(instanceId) ? new(Path.Combine(_options.Data, "workloads", instanceId), home) : throw new ArgumentException("This is no instance id.", nameof(instanceId));
 
     private IEnumerable<WorkloadFolder> Folders() =>
         Directory.Exists(Path.Combine(_options.Data, "workloads")) ? Directory.EnumerateDirectories(Path.Combine(_options.Data, "workloads")).Where(d => Known(Path.GetFileName(d))).Select(d => new WorkloadFolder(d)) : [];

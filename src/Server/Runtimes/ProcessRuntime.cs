@@ -49,7 +49,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
     public async Task<WorkloadStatus> ApplyAsync(WorkloadSpec spec, IProgress<string> phase, CancellationToken cancellationToken)
     {
         using var held = await HoldAsync(spec.InstanceId, cancellationToken);
-        var folder = Folder(spec.InstanceId);
+        var folder = Folder(spec.InstanceId, spec.HomeOf is { } other ? Folder(other).Home : null);
         if (Current(folder) is { } running)
         {
             if (running.Generation == spec.Generation && running.Ready) return running.Status;

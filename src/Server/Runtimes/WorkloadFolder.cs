@@ -48,7 +48,7 @@ internal sealed record WorkloadState
 internal sealed record WorkloadNumbers(int Run, long FirstLine);
 
 /// <summary>Where a workload's files lie. The workload sees run, logs, app, home and tmp; not what lies beside them.</summary>
-internal sealed class WorkloadFolder(string root)
+internal sealed class WorkloadFolder(string root, string? home = null)
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     public static readonly string Boot = File.Exists("/proc/sys/kernel/random/boot_id") ? File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim() : "";
@@ -57,7 +57,7 @@ internal sealed class WorkloadFolder(string root)
     public string Run => Path.Combine(Root, "run");
     public string Logs => Path.Combine(Root, "logs");
     public string App => Path.Combine(Root, "app");
-    public string Home => Path.Combine(Root, "home");
+    public string Home { get; } = home ?? Path.Combine(root, "home");
     public string Tmp => Path.Combine(Root, "tmp");
     /// <summary>What the bridge and bubblewrap themselves say.</summary>
     public string Output => Path.Combine(Root, "output.txt");

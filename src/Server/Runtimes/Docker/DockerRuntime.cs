@@ -49,7 +49,7 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
     public async Task<WorkloadStatus> ApplyAsync(WorkloadSpec spec, IProgress<string> phase, CancellationToken cancellationToken)
     {
         using var held = await HoldAsync(spec.InstanceId, cancellationToken);
-        var folder = Folder(spec.InstanceId);
+        var folder = Folder(spec.InstanceId, spec.HomeOf is { } other ? Folder(other).Home : null);
         var (run, first) = folder.NextRun(_time);
         InstallLog? log = null;
         var stage = "start";
@@ -233,8 +233,8 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
         }
     }
 
-    private WorkloadFolder Folder(string instanceId) =>
-        Known(instanceId) ? new(Path.Combine(_options.Installation.Data, "workloads", instanceId)) : throw new ArgumentException("This is no instance id.", nameof(instanceId));
+    private WorkloadFolder Folder(string instanceId, string? home = null) =>
+        Known(instanceId) ? new(Path.Combine(_options.Installation.Data, "workloads", instanceId), home) : throw new ArgumentException("This is no instance id.", nameof(instanceId));
 
     private IEnumerable<WorkloadFolder> Folders() => Path.Combine(_options.Installation.Data, "workloads") is var all && Directory.Exists(all)
         ? Directory.EnumerateDirectories(all).Where(d => Known(Path.GetFileName(d))).Select(d => new WorkloadFolder(d)) : [];
