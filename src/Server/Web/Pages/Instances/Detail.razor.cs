@@ -28,8 +28,10 @@ public sealed partial class Detail
     // What does not apply to the mode is absent: a remote server has no log here.
     private string[] Tabs => _instance?.Mode switch
     {
-        "managed" when User.May(Policies.Terminal) => ["overview", "tools", "logs", "traffic", "tokens", "access-log", "configuration", "terminal", "events"],
-        "managed" => ["overview", "tools", "logs", "traffic", "tokens", "access-log", "configuration", "events"],
+        "managed" => [
+            "overview", "tools", "logs", "traffic", "tokens", "access-log",
+            .. _instance.Source is PackageCodeSource ? ["versions"] : Array.Empty<string>(), "configuration", .. User.May(Policies.Terminal) ? ["terminal"] : Array.Empty<string>(), "events",
+        ],
         "proxy" or "virtual" => ["overview", "tools", "traffic", "tokens", "access-log", "configuration", "events"],
         _ => ["overview", "configuration", "events"],
     };
