@@ -85,11 +85,12 @@ internal sealed partial class InstanceReconciler(
     private async Task WorkAsync(LeaderLease.Leadership leadership, CancellationToken stoppingToken)
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, leadership.Lost);
-        _stopping = both.Token;
         var cleaning = cache.RunAsync(both.Token);
         try
         {
+            // Before the workers begin: one of them may want the same workload anew.
             foreach (var (runtime, id, gone) in _leftOvers) await SweepAsync(runtime, id, gone, both.Token);
+            _stopping = both.Token;
             // Also those that came after the adoption.
             foreach (var id in await InstancesAsync(both.Token)) Nudge(id);
             await Task.Delay(Timeout.Infinite, both.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -233,7 +234,7 @@ internal sealed partial class InstanceReconciler(
             {
                 var (name, runtime) = environment;
                 var workloads = await runtime.ListAsync(limit.Token);
-                var ids = _workers.Where(w => w.Value.Environment is null || w.Value.Environment == name).Select(w => w.Key).Union(workloads.Select(w => w.InstanceId));
+                var ids = _workers.Where(w => w.Value.Environment is null || w.Value.Environment == name).SelectMany(w => w.Value.Workloads).Union(workloads.Select(w => w.InstanceId));
                 await Task.WhenAll(ids.Select(id => runtime.StopAsync(id, limit.Token)));
             }));
         }

@@ -20,6 +20,7 @@ internal sealed partial class InstanceWorker
     private Rollout? _rollout;
     private long _rolloutGeneration;
     private Task<Trial>? _trial;
+    private IRuntime? _trialRuntime;
     private CancellationTokenSource? _trialStop;
     // Serves in place of the run, or did a moment ago:
     private WorkloadStatus? _standIn;
@@ -32,6 +33,9 @@ internal sealed partial class InstanceWorker
 
     private string TrialId => id + "-next";
 
+    /// <summary>All that it has started, or may be starting.</summary>
+    public IEnumerable<string> Workloads => _trial is null && _standIn is null && _retiring.IsCompleted ? [id] : [id, TrialId];
+
     /// <summary>Begins, gives up or completes a rollout; true when the instance was changed by it and has to be read again.</summary>
     private async Task<bool> RolloutAsync(IRuntime runtime, CancellationToken cancellationToken)
     {
@@ -43,7 +47,10 @@ internal sealed partial class InstanceWorker
         if (_instance.Rollout is not { } wanted) return false;
         if (_trial is null)
         {
-            (_rollout, _rolloutGeneration) = (wanted, _instance.Generation);
+            // What stands in for the instance's own workload has the place of a trial. It gives way only when that workload does not come up.
+            if (_standIn is not null && _instance.Status.State != InstanceStates.Failed) return false;
+            _standIn = null;
+            (_rollout, _rolloutGeneration, _trialRuntime) = (wanted, _instance.Generation, runtime);
             _trialStop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var old = _run is not null && _run.Generation == _instance.Generation && IsUp(_instance.Status) ? _run : null;
             _trial = TryAsync(runtime, _instance, wanted, old, _trialStop.Token);
@@ -69,11 +76,11 @@ internal sealed partial class InstanceWorker
         if (_rollout is null && _instance.Rollout is null && _standIn is null && _retiring.IsCompleted) return;
         (_standIn, _draining) = (null, []);
         var rollout = _rollout ?? _instance.Rollout;
-        if (runtime is not null) await EndTrialAsync(runtime, cancellationToken);
+        await EndTrialAsync(runtime, cancellationToken);
         if (rollout is not null) await CloseAsync(rollout, DeploymentStates.Cancelled, new Trial(null, reason, [], null), cancellationToken);
     }
 
-    private async Task EndTrialAsync(IRuntime runtime, CancellationToken cancellationToken)
+    private async Task EndTrialAsync(IRuntime? runtime, CancellationToken cancellationToken)
     {
         if (_trialStop is { } stop)
         {
@@ -81,8 +88,18 @@ internal sealed partial class InstanceWorker
             await ((Task)(_trial ?? Task.FromResult<Trial>(null!))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             stop.Dispose();
         }
-        (_trial, _trialStop, _rollout) = (null, null, null);
-        await runtime.RemoveAsync(TrialId, purge: true, cancellationToken);
+        // The instance may have moved meanwhile.
+        runtime = _trialRuntime ?? runtime;
+        (_trial, _trialStop, _trialRuntime, _rollout) = (null, null, null, null);
+        try
+        {
+            if (runtime is not null) await runtime.RemoveAsync(TrialId, purge: true, cancellationToken);
+        }
+        catch (IOException e)
+        {
+            // It is not reached now: what is left there is swept when it is.
+            LogNotEnded(e, id);
+        }
     }
 
     /// <summary>Installs and starts the version beside the running one, and asks it for its tools.</summary>
@@ -137,16 +154,15 @@ internal sealed partial class InstanceWorker
         var old = _run is not null && IsUp(_instance.Status) ? _run : null;
         (_standIn, _standInNumber) = (trial.Run, (1L << 40) + _instance.Generation); // above all numbers of runs
         _draining = old is null ? [] : [Upstream(old)];
-        await NoteStateAsync(wanted, DeploymentStates.Switching, trial, cancellationToken);
+        await NoteSwitchingAsync(wanted, trial, cancellationToken);
         await ShowAsync(s => Up(s, trial.Run!), cancellationToken);
         if (old is not null) await DrainAsync(old, wanted.DrainSeconds, urgent: true, cancellationToken);
         _draining = [];
-        if (!await CommitAsync(wanted, cancellationToken)) return; // changed meanwhile: the next round gives up
+        if (!await CloseAsync(wanted, DeploymentStates.Deployed, trial, cancellationToken)) return; // changed meanwhile: the next round gives up
         // The stand-in stays until the instance's own workload is up, see StoodInAsync.
         (_trial, _rollout, _drainSeconds) = (null, null, wanted.DrainSeconds);
         _trialStop?.Dispose();
         _trialStop = null;
-        await NoteStateAsync(wanted, DeploymentStates.Deployed, trial, cancellationToken);
         await services.Changes.NoteAsync(id, "deployed", $"v{wanted.Version}", cancellationToken);
     }
 
@@ -162,7 +178,8 @@ internal sealed partial class InstanceWorker
         {
             try
             {
-                await DrainAsync(run, _drainSeconds, urgent: false, cancellationToken);
+                // Its sessions are of the version that was asked for; they have a minute even when those of the old one had none.
+                await DrainAsync(run, Math.Max(_drainSeconds, 60), urgent: false, cancellationToken);
                 _draining = [];
                 await runtime.RemoveAsync(TrialId, purge: true, cancellationToken);
             }
@@ -178,9 +195,10 @@ internal sealed partial class InstanceWorker
     private async Task DrainAsync(WorkloadStatus run, int seconds, bool urgent, CancellationToken cancellationToken)
     {
         var start = _time.GetTimestamp();
-        while (_time.GetElapsedTime(start) < TimeSpan.FromSeconds(seconds))
+        while (_time.GetElapsedTime(start) is var past && past < TimeSpan.FromSeconds(seconds))
         {
-            if (await BridgeClient.StatusAsync(run.Address, cancellationToken) is not { } state || state is { Sessions: 0, RunningCalls: 0 }) return;
+            // A client that found the old route may still be on its way to it.
+            if (past >= LastCalls && (await BridgeClient.StatusAsync(run.Address, cancellationToken) is not { } state || state is { Sessions: 0, RunningCalls: 0 })) return;
             if (urgent && _nudged.Task.IsCompleted)
             {
                 _nudged = New();
@@ -190,48 +208,48 @@ internal sealed partial class InstanceWorker
         }
     }
 
-    /// <summary>The version becomes the instance's own, unless it was changed meanwhile.</summary>
-    private async Task<bool> CommitAsync(Rollout wanted, CancellationToken cancellationToken)
+    /// <summary>
+    /// The rollout has ended: in one step the instance forgets it, and takes its version when it was deployed, and the deployment says how it ended.
+    /// False when there is nothing to deploy any more, because the instance was changed meanwhile.
+    /// </summary>
+    private async Task<bool> CloseAsync(Rollout rollout, string state, Trial trial, CancellationToken cancellationToken)
     {
-        for (var attempt = 0; attempt < 10; attempt++)
+        while (true)
         {
-            if (await services.LoadAsync(id, cancellationToken) is not { ShouldRun: true, Deleting: false, Source: PackageCodeSource source } now
-                || now.Rollout?.Deployment != wanted.Deployment || now.Generation != _rolloutGeneration) return false;
             await using var db = await services.Databases.CreateDbContextAsync(cancellationToken);
-            InstanceSource next = source with { Version = wanted.Version };
-            var stored = await db.Instances.Where(i => i.Id == id && i.Revision == now.Revision).ExecuteUpdateAsync(set => set
-                .SetProperty(i => i.Source, next)
-                .SetProperty(i => i.Rollout, (Rollout?)null)
-                .SetProperty(i => i.Generation, i => i.Generation + 1)
-                .SetProperty(i => i.Revision, i => i.Revision + 1), cancellationToken);
-            if (stored > 0) return true;
+            if (await db.Instances.FirstOrDefaultAsync(i => i.Id == id, cancellationToken) is not { } now || now.Rollout?.Deployment != rollout.Deployment) return false;
+            if (state == DeploymentStates.Deployed)
+            {
+                if (now is not { ShouldRun: true, Deleting: false, Source: PackageCodeSource source } || now.Generation != _rolloutGeneration) return false;
+                now.Source = source with { Version = rollout.Version };
+                now.Generation++;
+            }
+            now.Rollout = null;
+            now.Revision++;
+            if (await db.Deployments.FirstOrDefaultAsync(d => d.Id == rollout.Deployment, cancellationToken) is { } deployment)
+            {
+                (deployment.State, deployment.Reason, deployment.Tools, deployment.EndedAt) = (state, trial.Reason, trial.Tools, _time.GetUtcNow());
+                deployment.Log = [.. trial.Log.TakeLast(20)];
+            }
+            try
+            {
+                await db.SaveChangesAsync(cancellationToken);
+                services.Changes.Tell(id);
+                return true;
+            }
+            catch (DbUpdateConcurrencyException)
+            {
+                // Changed in this moment: look again.
+            }
         }
-        return false;
     }
 
-    /// <summary>The rollout has ended: the instance forgets it, the deployment says how.</summary>
-    private async Task CloseAsync(Rollout rollout, string state, Trial trial, CancellationToken cancellationToken)
-    {
-        await NoteStateAsync(rollout, state, trial, cancellationToken);
-        for (var attempt = 0; attempt < 10; attempt++)
-        {
-            if (await services.LoadAsync(id, cancellationToken) is not { } now || now.Rollout?.Deployment != rollout.Deployment) return;
-            await using var db = await services.Databases.CreateDbContextAsync(cancellationToken);
-            var stored = await db.Instances.Where(i => i.Id == id && i.Revision == now.Revision).ExecuteUpdateAsync(set => set
-                .SetProperty(i => i.Rollout, (Rollout?)null)
-                .SetProperty(i => i.Revision, i => i.Revision + 1), cancellationToken);
-            if (stored > 0) return;
-        }
-    }
-
-    private async Task NoteStateAsync(Rollout rollout, string state, Trial trial, CancellationToken cancellationToken)
+    private async Task NoteSwitchingAsync(Rollout rollout, Trial trial, CancellationToken cancellationToken)
     {
         await using (var db = await services.Databases.CreateDbContextAsync(cancellationToken))
         {
             if (await db.Deployments.FirstOrDefaultAsync(d => d.Id == rollout.Deployment, cancellationToken) is not { } deployment) return;
-            (deployment.State, deployment.Reason, deployment.Tools) = (state, trial.Reason, trial.Tools);
-            deployment.Log = [.. trial.Log.TakeLast(20)];
-            if (state != DeploymentStates.Switching) deployment.EndedAt = _time.GetUtcNow();
+            (deployment.State, deployment.Tools) = (DeploymentStates.Switching, trial.Tools);
             await db.SaveChangesAsync(cancellationToken);
         }
         services.Changes.Tell(id);

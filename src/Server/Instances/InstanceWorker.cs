@@ -72,11 +72,11 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         {
             try
             {
-                if (!await RoundAsync(cancellationToken)) return;
+                if (!await RoundAsync(cancellationToken)) break;
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                return;
+                break;
             }
             catch (Exception e)
             {
@@ -84,6 +84,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
                 await WaitAsync(TimeSpan.FromSeconds(10), null, cancellationToken);
             }
         }
+        await Task.WhenAll(_trial ?? Task.CompletedTask, _retiring).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>One step; false when there is nothing left to look after.</summary>

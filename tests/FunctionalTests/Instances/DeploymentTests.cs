@@ -105,6 +105,112 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
     }
 
     [Fact]
+    public async Task Versions_ComeAndGoUnderLoad_AndNoCallFails()
+    {
+        var (id, package) = await RunningAsync();
+        await EditAsync(package, 1, New);
+        var token = await TokenAsync(id);
+        var patient = await ClientAsync(id, token);
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var calls = 0;
+        var load = Enumerable.Range(0, 3).Select(async _ =>
+        {
+            while (!enough.IsCancellationRequested)
+            {
+                var client = await ClientAsync(id, token);
+                for (var n = 0; n < 5; n++)
+                {
+                    Assert.Equal($"{n}", await client.CallAsync("echo", new { text = $"{n}" }));
+                    Interlocked.Increment(ref calls);
+                }
+                Assert.True((int)await client.EndAsync() is 200 or 204);
+            }
+        }).ToArray();
+
+        var forward = await DeployAsync(id, 2, 600);
+        await BecomesAsync(id, forward, "Switching");
+        var before = Volatile.Read(ref calls);
+        for (var n = 0; n < 20; n++) Assert.Equal(["echo", "env", "exit"], await patient.ToolsAsync());
+        Assert.True((int)await patient.EndAsync() is 200 or 204);
+        await BecomesAsync(id, forward, "Deployed");
+        // At once: the first one's workloads are still changing places.
+        await BecomesAsync(id, await DeployAsync(id, 1, 600), "Deployed");
+        await BecomesAsync(id, await DeployAsync(id, 2, 600), "Deployed");
+        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("serverInfo").GetString() == "tiny 2.0");
+        await enough.CancelAsync();
+        await Task.WhenAll(load);
+
+        Assert.True(calls > before, $"{before} calls, then {calls}");
+        await OnlyOneRunsAsync(id);
+        Assert.Equal(["echo", "env", "fresh"], await (await ClientAsync(id, token)).ToolsAsync());
+    }
+
+    [Fact]
+    public async Task Deployment_IsGivenUp_WhenTheServerIsEdited_AndNothingIsLeftWhenItIsDeleted()
+    {
+        var (id, package) = await RunningAsync();
+        await EditAsync(package, 1, TinyServers.Silent);
+        var deployment = await DeployAsync(id, 2);
+
+        (await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { name = "renamed" }, Cancel)).EnsureSuccessStatusCode();
+        Assert.Equal("Trying", (await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}/deployments/{deployment}", Cancel)).GetProperty("state").GetString());
+        (await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { limits = new { pids = 64 } }, Cancel)).EnsureSuccessStatusCode();
+
+        var cancelled = await BecomesAsync(id, deployment, "Cancelled");
+        Assert.Contains("changed", cancelled.GetProperty("reason").GetString(), StringComparison.Ordinal);
+        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)) is var i && i.GetProperty("status").GetProperty("state").GetString() == "Running" && i.GetProperty("rollout").ValueKind == JsonValueKind.Null);
+        Assert.Equal(1, (await InstanceAsync(id)).GetProperty("source").GetProperty("version").GetInt32());
+        await OnlyOneRunsAsync(id);
+
+        await DeployAsync(id, 2);
+        await Eventually.HoldsAsync(() => Workloads(id).Length == 2);
+        Assert.True((await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel)).IsSuccessStatusCode);
+        await Eventually.HoldsAsync(async () => (await app.Viewer.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
+        Assert.Empty(Workloads(id));
+    }
+
+    [Fact]
+    public async Task SleepingServer_IsBroughtToTheVersion()
+    {
+        var (id, package) = await RunningAsync(sleepSeconds: 1);
+        await EditAsync(package, 1, New);
+        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("status").GetProperty("state").GetString() == "Sleeping");
+
+        await BecomesAsync(id, await DeployAsync(id, 2), "Deployed");
+
+        var client = await ClientAsync(id);
+        Assert.Equal(["echo", "env", "fresh"], await client.ToolsAsync());
+        await client.EndAsync();
+        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("status").GetProperty("state").GetString() == "Sleeping");
+        await Eventually.HoldsAsync(() => Workloads(id).Length == 1); // what stood in is gone
+    }
+
+    [Theory]
+    [InlineData("Trying")]
+    [InlineData("Switching")]
+    public async Task Restart_InTheMiddle_EndsInTheNewVersion(string state)
+    {
+        var (id, package) = await RunningAsync();
+        await EditAsync(package, 1, New);
+        var open = await ClientAsync(id);
+        var deployment = await DeployAsync(id, 2, 600);
+        if (state == "Switching") await BecomesAsync(id, deployment, state);
+
+        app.EndWorkloads = false;
+        await app.RestartAsync();
+        app.EndWorkloads = true;
+
+        open.Reconnect(app);
+        await BecomesAsync(id, deployment, "Switching"); // again
+        Assert.Equal("mine", await open.CallAsync("echo", new { text = "mine" }));
+        await open.EndAsync();
+        await BecomesAsync(id, deployment, "Deployed");
+        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("serverInfo").GetString() == "tiny 2.0");
+        await OnlyOneRunsAsync(id);
+        Assert.Equal(["echo", "env", "fresh"], await (await ClientAsync(id)).ToolsAsync());
+    }
+
+    [Fact]
     public async Task Deployment_OfWhatIsNotThere_OrByAViewer_IsRefused()
     {
         var (id, _) = await RunningAsync();
@@ -117,14 +223,14 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
         await app.Operator.PostAsJsonAsync($"api/v1/instances/{command.GetProperty("id").GetString()}/deployments", new { version = 1 }, Cancel).ProblemAsync(HttpStatusCode.Conflict, "no-package");
     }
 
-    private async Task<(string Id, string Package)> RunningAsync()
+    private async Task<(string Id, string Package)> RunningAsync(int sleepSeconds = 0)
     {
         var form = new MultipartFormDataContent { { new ByteArrayContent(Archives.Zip(("server.py", Old))), "file", "tiny.zip" }, { new StringContent("d " + Guid.NewGuid().ToString("N")), "name" } };
         var package = (await (await app.Operator.PostAsync("api/v1/packages", form, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("id").GetString()!;
-        var answer = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "versions", source = new { type = "package", packageId = package, version = 1, install = NoEdits } }, Cancel);
+        var answer = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "versions", source = new { type = "package", packageId = package, version = 1, install = NoEdits }, limits = new { sleepSeconds } }, Cancel);
         Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
         var id = (await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("id").GetString()!;
-        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("status").GetProperty("state").GetString() == "Running");
+        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("status").GetProperty("state").GetString() is "Running" or "Sleeping");
         return (id, package);
     }
 
@@ -144,12 +250,19 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
     private async Task<JsonElement> BecomesAsync(string id, string deployment, string state)
     {
         JsonElement now = default;
-        await Eventually.HoldsAsync(async () =>
+        try
         {
-            now = await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}/deployments/{deployment}", Cancel);
-            var is_ = now.GetProperty("state").GetString();
-            return is_ == state || is_ is "Failed" or "Cancelled";
-        });
+            await Eventually.HoldsAsync(async () =>
+            {
+                now = await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}/deployments/{deployment}", Cancel);
+                var at = now.GetProperty("state").GetString();
+                return at == state || at is "Failed" or "Cancelled" or "Deployed";
+            });
+        }
+        catch (Xunit.Sdk.XunitException)
+        {
+            Assert.Fail($"It did not become {state}: {now.GetRawText()}\n{(await InstanceAsync(id)).GetRawText()}");
+        }
         Assert.True(now.GetProperty("state").GetString() == state, now.GetRawText());
         return now;
     }
@@ -158,12 +271,16 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
 
     private Task OnlyOneRunsAsync(string id) => Eventually.HoldsAsync(async () =>
         (await app.Services.GetRequiredService<EnvironmentMap>().Find("local")!.ListAsync(Cancel)).Select(w => w.InstanceId).Where(i => i.StartsWith(id, StringComparison.Ordinal)).ToList() is [var one] && one == id
-        && Directory.GetDirectories(Path.Combine(app.Data, "workloads"), id + "*").Length == 1);
+        && Workloads(id).Length == 1);
 
-    private async Task<TinyClient> ClientAsync(string id)
+    private string[] Workloads(string id) => Directory.GetDirectories(Path.Combine(app.Data, "workloads"), id + "*");
+
+    private async Task<string> TokenAsync(string id) =>
+        (await (await app.Operator.PostAsJsonAsync("api/v1/tokens", new { name = "t", instances = new[] { id } }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("value").GetString()!;
+
+    private async Task<TinyClient> ClientAsync(string id, string? token = null)
     {
-        var token = await (await app.Operator.PostAsJsonAsync("api/v1/tokens", new { name = "t", instances = new[] { id } }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
-        var client = new TinyClient(app, $"mcp-gateway/{id}/mcp", token.GetProperty("value").GetString()!);
+        var client = new TinyClient(app, $"mcp-gateway/{id}/mcp", token ?? await TokenAsync(id));
         await client.ConnectAsync();
         return client;
     }

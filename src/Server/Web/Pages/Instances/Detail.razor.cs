@@ -30,7 +30,7 @@ public sealed partial class Detail
     {
         "managed" => [
             "overview", "tools", "logs", "traffic", "tokens", "access-log",
-            .. _instance.Source is PackageCodeSource ? ["versions"] : Array.Empty<string>(), "configuration", .. User.May(Policies.Terminal) ? ["terminal"] : Array.Empty<string>(), "events",
+            .. _instance.Source is PackageCodeSource ? new[] { "versions" } : [], "configuration", .. User.May(Policies.Terminal) ? new[] { "terminal" } : [], "events",
         ],
         "proxy" or "virtual" => ["overview", "tools", "traffic", "tokens", "access-log", "configuration", "events"],
         _ => ["overview", "configuration", "events"],
