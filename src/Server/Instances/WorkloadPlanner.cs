@@ -17,13 +17,15 @@ public static class WorkloadPlanner
         Instance instance, (PackageVersion Version, string ArchivePath)? package, IReadOnlyDictionary<string, string> environment, IsolationLevel minimum, IReadOnlyDictionary<string, string?> tools,
         RegistryLogin? login = null)
     {
-        var (command, install, directory) = instance.Source switch
+        IReadOnlyList<string> command;
+        (command, var install, var directory) = instance.Source switch
         {
             CommandSource c => Command(c, tools),
             ImageSource => ([], null, null),
             PackageCodeSource p when package is { } found => Package(p, found.Version, tools),
             _ => throw new InvalidOperationException("A managed instance needs a source."),
         };
+        if (package is { } filled) (command, environment) = PackageParameter.Fill(filled.Version.Detected, command, environment);
         return new WorkloadSpec
         {
             InstanceId = instance.Id,

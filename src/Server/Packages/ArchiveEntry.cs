@@ -15,7 +15,8 @@ public enum ArchiveEntryKind
 /// <param name="Path">Place inside the archive, with <c>/</c> between the names, neither absolute nor with <c>..</c>.</param>
 /// <param name="Kind">File, folder or link.</param>
 /// <param name="Size">Size of the unpacked file in bytes.</param>
-public sealed record ArchiveEntry(string Path, ArchiveEntryKind Kind, long Size);
+/// <param name="Executable">Whether the archive says that the file may be executed.</param>
+public sealed record ArchiveEntry(string Path, ArchiveEntryKind Kind, long Size, bool Executable = false);
 
 /// <summary>What was found in an archive.</summary>
 /// <param name="Extension"><c>.zip</c> or <c>.tar.gz</c>, by content.</param>

@@ -15,7 +15,7 @@ internal sealed class ArchiveInspector(ArchiveBounds limits)
 {
     private const int LargestText = 512 << 10;
     private const int AllTexts = 8 << 20;
-    private static readonly HashSet<string> Telling = new(StringComparer.Ordinal) { "package.json", "pyproject.toml", "requirements.txt", "yarn.lock" };
+    private static readonly HashSet<string> Telling = new(StringComparer.Ordinal) { "package.json", "pyproject.toml", "requirements.txt", "yarn.lock", "manifest.json" };
 
     /// <summary>Throws a 400 with a sentence for people when the archive cannot be used.</summary>
     public ArchiveContent Read(string path, CancellationToken cancellationToken)
@@ -59,7 +59,7 @@ internal sealed class ArchiveInspector(ArchiveBounds limits)
             if (entry.IsEncrypted) throw ArchiveTree.Bad($"The archive is encrypted ('{ArchiveTree.Shown(entry.FullName)}'). Pack it without a password.");
             var kind = Kind(entry);
             var size = kind == ArchiveEntryKind.File ? entry.Length : 0;
-            if (reading.Tree.Add(entry.FullName, kind, size) is not { } path) continue;
+            if (reading.Tree.Add(entry.FullName, kind, size, entry.ExternalAttributes >> 16) is not { } path) continue;
             if (kind == ArchiveEntryKind.Folder) continue;
             using var content = reading.Count(entry.Open());
             var (bytes, crc) = reading.Consume(content, kind == ArchiveEntryKind.Link ? 4096 : Keep(path, entry.Length));
@@ -109,7 +109,7 @@ internal sealed class ArchiveInspector(ArchiveBounds limits)
             {
                 if (entry.EntryType == TarEntryType.GlobalExtendedAttributes) continue;
                 var kind = Kind(entry);
-                if (reading.Tree.Add(entry.Name, kind, kind == ArchiveEntryKind.File ? entry.Length : 0) is not { } path) continue;
+                if (reading.Tree.Add(entry.Name, kind, kind == ArchiveEntryKind.File ? entry.Length : 0, (int)entry.Mode) is not { } path) continue;
                 if (entry.EntryType == TarEntryType.SymbolicLink) reading.Tree.CheckLink(path, entry.LinkName);
                 if (entry.EntryType == TarEntryType.HardLink) reading.Tree.CheckHardLink(path, entry.LinkName);
                 if (entry.DataStream is not null && kind == ArchiveEntryKind.File) reading.Note(path, reading.Consume(entry.DataStream, Keep(path, entry.Length)).Bytes);

@@ -16,7 +16,7 @@ internal sealed class ArchiveTree(ArchiveBounds limits)
     public IReadOnlyList<ArchiveEntry> Entries => _entries;
 
     /// <summary>Takes an entry; the result is its clean path, or null for the archive's own root.</summary>
-    public string? Add(string name, ArchiveEntryKind kind, long size)
+    public string? Add(string name, ArchiveEntryKind kind, long size, int mode = 0)
     {
         if (_entries.Count >= limits.Entries) throw Bad($"The archive has more than {limits.Entries} entries. Leave out what can be installed, such as node_modules.");
         var path = Clean(name);
@@ -25,7 +25,7 @@ internal sealed class ArchiveTree(ArchiveBounds limits)
         var known = _kinds.TryGetValue(path, out var present);
         if (known && (kind != ArchiveEntryKind.Folder || present != ArchiveEntryKind.Folder)) throw Bad($"The archive has two entries for '{Shown(name)}'.");
         _kinds[path] = kind;
-        _entries.Add(new ArchiveEntry(path, kind, size));
+        _entries.Add(new ArchiveEntry(path, kind, size, kind == ArchiveEntryKind.File && (mode & 0b001_001_001) != 0));
         return path;
     }
 

@@ -41,11 +41,14 @@ public sealed class PackageVersion
 }
 
 /// <summary>What MCPCAN found in an archive. Every part can be overridden per instance.</summary>
-/// <param name="Runtime"><c>node</c>, <c>python</c> or <c>unknown</c>.</param>
+/// <param name="Runtime"><c>node</c>, <c>python</c>, <c>executable</c> or <c>unknown</c>.</param>
 /// <param name="Root">Folder inside the archive that holds the project (archives often have one top folder); empty for the archive's root.</param>
 /// <param name="Install">Install command as argument vector, or null when nothing is to be installed.</param>
 /// <param name="Start">Start command as argument vector, or null when no entry was found.</param>
 /// <param name="LockFiles">Files that decide what is installed, relative to <paramref name="Root"/>.</param>
 /// <param name="Notes">What was seen and concluded, one sentence each, for people.</param>
 /// <param name="Build">Command that is run after the install command, for example to build what is started, or null.</param>
-public sealed record DetectedProject(string Runtime, string Root, string[]? Install, string[]? Start, string[] LockFiles, string[] Notes, string[]? Build = null);
+/// <param name="Env">Environment variables that the project itself sets, or null.</param>
+/// <param name="Parameters">What it asks the person who sets it up for, or null.</param>
+public sealed record DetectedProject(
+    string Runtime, string Root, string[]? Install, string[]? Start, string[] LockFiles, string[] Notes, string[]? Build = null, Dictionary<string, string>? Env = null, PackageParameter[]? Parameters = null);

@@ -58,7 +58,7 @@ public sealed class PackageFiles : IDisposable
             var entries = new List<ArchiveEntry>();
             ArchiveWalk.Each(archive, e =>
             {
-                entries.Add(new(e.Path, e.Kind, e.Size));
+                entries.Add(new(e.Path, e.Kind, e.Size, e.Kind == ArchiveEntryKind.File && (e.Mode & 0b001_001_001) != 0));
                 return true;
             }, cancellationToken);
             return [.. entries.OrderBy(e => e.Path, StringComparer.Ordinal)];

@@ -10,10 +10,12 @@ internal static class ProjectDetector
     {
         var notes = new List<string>();
         var (files, root) = FindRoot(ProjectFiles.Of(content), notes);
+        if (BundleProject.IsOne(files)) return BundleProject.Detect(files, root, notes);
         var (node, python) = (NodeProject.IsOne(files), PythonProject.IsOne(files));
         if (node && python) node = PreferNode(files, notes);
         if (node) return NodeProject.Detect(files, root, notes);
         if (python) return PythonProject.Detect(files, root, notes);
+        if (ExecutableProject.Detect(files, root, notes) is { } program) return program;
         notes.Add(Unknown(files));
         return (new DetectedProject("unknown", root, null, null, [], [.. notes]), null);
     }
@@ -39,7 +41,7 @@ internal static class ProjectDetector
         return (files, root);
     }
 
-    private static bool IsProject(ProjectFiles files) => NodeProject.IsOne(files) || PythonProject.IsOne(files);
+    private static bool IsProject(ProjectFiles files) => BundleProject.IsOne(files) || NodeProject.IsOne(files) || PythonProject.IsOne(files);
 
     private static bool PreferNode(ProjectFiles files, List<string> notes)
     {
@@ -57,7 +59,7 @@ internal static class ProjectDetector
             .Where(o => files.Has(o.Item1)).Select(o => $"{o.Item2} ({o.Item1})").ToList();
         return other.Count > 0
             ? $"This looks like {Names(other)}, which is not started by itself here. Set the start command by hand."
-            : "Neither a Node project (package.json, index.js, server.js) nor a Python project (pyproject.toml, requirements.txt, server.py, main.py) was found. Set the start command by hand.";
+            : "Neither a Node project (package.json, index.js, server.js) nor a Python project (pyproject.toml, requirements.txt, server.py, main.py) was found, nor one program that may be executed. Set the start command by hand.";
     }
 
     internal static string Names(IEnumerable<string> names) => string.Join(", ", names.Take(8));

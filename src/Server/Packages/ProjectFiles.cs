@@ -9,8 +9,11 @@ internal sealed class ProjectFiles
     private readonly HashSet<string> _folders = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _texts = new(StringComparer.Ordinal);
 
-    private ProjectFiles(IEnumerable<string> files, IEnumerable<string> folders, IEnumerable<KeyValuePair<string, string>> texts)
+    private readonly HashSet<string> _executables = new(StringComparer.Ordinal);
+
+    private ProjectFiles(IEnumerable<string> files, IEnumerable<string> folders, IEnumerable<string> executables, IEnumerable<KeyValuePair<string, string>> texts)
     {
+        _executables.UnionWith(executables);
         _files.UnionWith(files);
         _folders.UnionWith(folders);
         foreach (var (path, text) in texts) _texts[path] = text;
@@ -29,6 +32,8 @@ internal sealed class ProjectFiles
 
     public bool Has(string path) => _files.Contains(path);
 
+    public bool IsExecutable(string path) => _executables.Contains(path);
+
     public bool HasFolder(string path) => _folders.Contains(path);
 
     /// <summary>The text of a file that is small and telling, else null.</summary>
@@ -38,14 +43,15 @@ internal sealed class ProjectFiles
     {
         var entries = content.Entries.Where(e => !Litter.Contains(First(e.Path)) && !Litter.Contains(Path.GetFileName(e.Path)) && !First(e.Path).StartsWith("._", StringComparison.Ordinal)).ToList();
         return new ProjectFiles(
-            entries.Where(e => e.Kind != ArchiveEntryKind.Folder).Select(e => e.Path), entries.Where(e => e.Kind == ArchiveEntryKind.Folder).Select(e => e.Path), content.Texts);
+            entries.Where(e => e.Kind != ArchiveEntryKind.Folder).Select(e => e.Path), entries.Where(e => e.Kind == ArchiveEntryKind.Folder).Select(e => e.Path),
+            entries.Where(e => e.Executable).Select(e => e.Path), content.Texts);
     }
 
     /// <summary>What lies below a folder, as if it were the root.</summary>
     public ProjectFiles Below(string folder)
     {
         var prefix = folder + "/";
-        return new ProjectFiles(Cut(_files), Cut(_folders), _texts.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).Select(t => KeyValuePair.Create(t.Key[prefix.Length..], t.Value)));
+        return new ProjectFiles(Cut(_files), Cut(_folders), Cut(_executables), _texts.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).Select(t => KeyValuePair.Create(t.Key[prefix.Length..], t.Value)));
 
         IEnumerable<string> Cut(IEnumerable<string> paths) => paths.Where(p => p.StartsWith(prefix, StringComparison.Ordinal)).Select(p => p[prefix.Length..]);
     }

@@ -152,6 +152,79 @@ public sealed class ProjectDetectorTests
         Assert.Contains(word, project.Notes[^1], StringComparison.Ordinal);
     }
 
+    public static TheoryData<string, string[], string, string?, string?, string?> Bundles => new()
+    {
+        { """{"type":"node","entry_point":"server/i.js","mcp_config":{"command":"node","args":["${__dirname}/server/i.js","--level=${user_config.level}"]}}""", ["server/i.js", "server/node_modules/x/index.js", "package.json"], "node", "node server/i.js --level=${user_config.level}", null, null },
+        { """{"type":"node","entry_point":"server/i.js"}""", ["server/i.js"], "node", "node server/i.js", null, null },
+        { """{"type":"node","entry_point":"dist/i.js","mcp_config":{"command":"node","args":["${__dirname}${/}dist${/}i.js"]}}""", ["dist/i.js", "package.json", "package-lock.json"], "node", "node dist/i.js", "npm ci --no-audit --no-fund --omit=dev", null },
+        { """{"type":"python","entry_point":"s/main.py","mcp_config":{"command":"python","args":["${__dirname}/s/main.py"],"env":{"PYTHONPATH":"${__dirname}/lib"}}}""", ["s/main.py", "lib/x.py", "requirements.txt"], "python", "python3 s/main.py", null, null },
+        { """{"type":"python","entry_point":"main.py","mcp_config":{"command":"uv","args":["run","--directory","${__dirname}","main.py"]}}""", ["main.py", "requirements.txt"], "python", "python3 main.py", "pip install -r requirements.txt", null },
+        { """{"type":"uv","entry_point":"main.py"}""", ["main.py", "requirements.txt"], "python", "python3 main.py", "pip install -r requirements.txt", null },
+        { """{"type":"binary","entry_point":"server/tool","mcp_config":{"command":"${__dirname}/server/tool","args":["stdio"]}}""", ["server/tool"], "executable", "./server/tool stdio", null, "chmod +x ./server/tool" },
+        { """{"type":"binary","entry_point":"tool.exe","mcp_config":{"command":"tool.exe","args":[],"platform_overrides":{"linux":{"command":"tool","args":["-v"]}}}}""", ["tool", "tool.exe"], "executable", "./tool -v", null, "chmod +x ./tool" },
+        { """{"type":7,"mcp_config":[]}""", [], "executable", null, null, null },
+    };
+
+    [Theory]
+    [MemberData(nameof(Bundles))]
+    public void Bundle_IsStartedAsItsManifestSays(string server, string[] files, string runtime, string? start, string? install, string? build)
+    {
+        var manifest = $$"""{"manifest_version":"0.2","name":"b","display_name":"The bundle","server":{{server}}}""";
+        var (project, name) = Detect([("manifest.json", manifest), .. files.Select(f => (f, f switch { "package.json" => """{"dependencies":{"x":"1"}}""", "requirements.txt" => "mcp", _ => "" }))]);
+
+        Expect(project, runtime, start, install, build);
+        Assert.Equal("The bundle", name);
+    }
+
+    [Fact]
+    public void Bundle_ItsUserConfigBecomesParameters()
+    {
+        var (project, _) = Detect(("manifest.json", """
+            {"dxt_version":"0.1","name":"b","server":{"type":"node","entry_point":"i.js","mcp_config":{"command":"node","args":["${__dirname}/i.js","${user_config.dirs}","--max","${user_config.max}","${user_config.none}"],
+              "env":{"API_KEY":"${user_config.key}","AUTH":"Bearer ${user_config.key}","MODE":"quiet","BASE":"${__dirname}/data","GONE":"${user_config.none}-x"}}},
+             "user_config":{
+              "key":{"type":"string","title":"Key","description":"From the account page","sensitive":true,"required":true},
+              "dirs":{"type":"directory","multiple":true,"required":true,"default":["${HOME}/Desktop"]},
+              "max":{"type":"number","default":5},
+              "none":{"type":"string"}}}
+            """), ("i.js", ""));
+
+        Assert.Equal([("key", "API_KEY", "Key", true, true, null), ("dirs", "USER_CONFIG_DIRS", "dirs", true, false, null), ("max", "USER_CONFIG_MAX", "max", false, false, "5"), ("none", "USER_CONFIG_NONE", "none", false, false, (string?)null)],
+            project.Parameters!.Select(p => (p.Key, p.Variable, p.Title, p.Required, p.Sensitive, p.Default)));
+
+        var (start, env) = PackageParameter.Fill(project, project.Start!, new Dictionary<string, string> { ["API_KEY"] = "k", ["USER_CONFIG_DIRS"] = "/a b\n/c", ["MODE"] = "loud" });
+        Assert.Equal(["node", "i.js", "/a b", "/c", "--max", "5"], start);
+        Assert.Equal(("k", "Bearer k", "loud", "data", false), (env["API_KEY"], env["AUTH"], env["MODE"], env["BASE"], env.ContainsKey("GONE")));
+
+        var missing = Assert.Throws<InvalidOperationException>(() => PackageParameter.Fill(project, project.Start!, new Dictionary<string, string> { ["USER_CONFIG_DIRS"] = "/a" }));
+        Assert.Contains("API_KEY", missing.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("not json")]
+    [InlineData("[]")]
+    [InlineData("""{"manifest_version":3,"name":"an extension of a browser"}""")]
+    [InlineData("""{"server":{"type":"node"}}""")]
+    public void ManifestOfSomethingElse_IsNoBundle(string manifest)
+    {
+        var (project, _) = Detect(("manifest.json", manifest), ("index.js", ""));
+
+        Expect(project, "node", "node index.js");
+    }
+
+    [Theory]
+    [InlineData("./tool", "tool*", "README.md")]
+    [InlineData("./server", "server*", "helper*")]
+    [InlineData("./bin/tool", "bin/tool*", "share/x")]
+    [InlineData(null, "one*", "two*")]
+    [InlineData("./tool", "d/tool*", "d/README.md")]
+    public void Program_IsStartedAsItIs(string? start, params string[] files)
+    {
+        var (project, _) = ProjectDetector.Detect(new ArchiveContent(".zip", [.. files.Select(f => new ArchiveEntry(f.TrimEnd('*'), ArchiveEntryKind.File, 1, f.EndsWith('*')))], new Dictionary<string, string>()));
+
+        Expect(project, start is null ? "unknown" : "executable", start);
+    }
+
     [Fact]
     public void LockFiles_AreThoseThatDecide()
     {

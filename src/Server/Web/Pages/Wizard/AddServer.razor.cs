@@ -92,6 +92,8 @@ public sealed partial class AddServer
             var version = package?.Versions.OrderBy(v => v.Version).LastOrDefault(v => Draft.PackageVersion is null || v.Version == Draft.PackageVersion);
             if (package is null) _errors["package"] = L["error-no-package"];
             else if (string.IsNullOrWhiteSpace(Draft.Start) && version?.Detected.Start is null) _errors["start"] = L["error-no-start"];
+            foreach (var parameter in version?.Detected.Parameters ?? [])
+                if (parameter.Required && Draft.Parameters.Find(p => p.Name == parameter.Variable) is not { Value.Length: > 0 }) _errors[$"parameter-{parameter.Key}"] = L["error-required"];
             if (CommandText.Split(Draft.Start ?? "") is null) _errors["start"] = L["error-quote"];
             if (CommandText.Split(Draft.Install ?? "") is null) _errors["install"] = L["error-quote"];
         }

@@ -30,7 +30,7 @@ public static class Plan
             Mode = draft.Mode,
             Source = draft.BuildSource(),
             Remote = draft.Source == "remote" ? draft.Remote.ToInput(null) : null,
-            Env = draft.Env.Where(e => e.Name.Length > 0).GroupBy(e => e.Name).ToDictionary(g => g.Key, g => new EnvInput(g.Last().Value, g.Last().Secret)),
+            Env = (draft.Source == "package" ? draft.Parameters.Where(p => p.Value.Length > 0).Concat(draft.Env) : draft.Env).Where(e => e.Name.Length > 0).GroupBy(e => e.Name).ToDictionary(g => g.Key, g => new EnvInput(g.Last().Value, g.Last().Secret)),
         }, draft)];
     }
 

@@ -25,6 +25,8 @@ public sealed class WizardDraft
     public string? Name { get; set; }
     public string? Slug { get; set; }
     public List<EnvEntry> Env { get; } = [];
+    /// <summary>What the chosen package asks for, as environment variables.</summary>
+    public List<EnvEntry> Parameters { get; } = [];
     public bool TokenRequired { get; set; } = true;
     public bool FirstToken { get; set; } = true;
     public string? TokenName { get; set; } = "first-client";
@@ -55,6 +57,7 @@ public sealed class WizardDraft
         (TokenRequired, FirstToken, TokenName, TokenDays, Run) = (true, true, "first-client", 30, new RunSettings());
         (RemoteMode, Remote) = (InstanceModes.Proxy, new RemoteDraft());
         Env.Clear();
+        Parameters.Clear();
     }
 
     /// <summary>A display name from what is to run: "@acme/weather-mcp@1.4" gives "Weather mcp".</summary>
