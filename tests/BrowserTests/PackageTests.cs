@@ -37,7 +37,7 @@ public sealed class PackageTests(ConsoleServer server)
         await visit.CheckAccessibilityAsync();
         await visit.ShootAsync($"package-{theme}-{language}");
         await visit.OpenAsync($"/packages/{package}/files?version=1");
-        await page.GetByRole(AriaRole.Link, new() { Name = "server.py" }).ClickAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "server.py" }).First.ClickAsync();
         await Expect(page.Locator(".cm-content")).ToContainTextAsync("import json, sys");
         await Expect(page.Locator(".cm-line span").First).ToBeVisibleAsync(); // coloured as Python
         await ReplaceAsync(page, "\"one\"", "\"two\"");
@@ -110,8 +110,12 @@ public sealed class PackageTests(ConsoleServer server)
         await Expect(page.Locator("#file")).ToHaveTextAsync("web/page.html");
         await page.Locator(".cm-content").ClickAsync();
         await page.Keyboard.TypeAsync("<p>hello");
-        await page.GetByRole(AriaRole.Link, new() { Name = "server.py" }).ClickAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "server.py" }).First.ClickAsync();
         await Expect(page.Locator("#file")).ToHaveTextAsync("server.py");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Code packages" }).First.ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Dialog)).ToContainTextAsync("Leave without saving?");
+        await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Cancel" }).ClickAsync();
+        await page.GetByRole(AriaRole.Dialog).WaitForAsync(new() { State = WaitForSelectorState.Hidden });
         await page.GetByRole(AriaRole.Button, new() { Name = "Remove file" }).ClickAsync();
         await Expect(page.GetByText("server.py is removed in the new version.")).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Save as a new version" }).ClickAsync();

@@ -7,10 +7,10 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace McpCan.FunctionalTests.Replicas;
 
-/// <summary>The platform is killed at every point of a deployment: the next process ends in the same state, and nothing is left over.</summary>
+/// <summary>The platform is killed at ten moments while another version is deployed: the next process ends in the same state, and nothing is left over.</summary>
 public sealed class DeploymentKillTests(TakeoverTests.Witness witness) : IClassFixture<TakeoverTests.Witness>
 {
-    private const int Points = 20;
+    private const int Points = 10;
     private static readonly string[] NoInstall = [];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -29,7 +29,7 @@ public sealed class DeploymentKillTests(TakeoverTests.Witness witness) : IClassF
             {
                 var version = 2 - point % 2;
                 var deployment = Fleet.Id(await (await api.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version, drainSeconds = 2 }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel));
-                await Task.Delay(point * 150, Cancel); // the points: from the request to well after the end
+                await Task.Delay(point * 300, Cancel); // the points: from the request to well after the end
                 reached.Add(await StateAsync(api, id, deployment));
                 await process.DisposeAsync();
                 api.Dispose();
@@ -68,11 +68,5 @@ public sealed class DeploymentKillTests(TakeoverTests.Witness witness) : IClassF
     private string[] Marked(string workload) =>
         [.. ProcessTable.Marked($"{witness.Services.GetRequiredService<InstallationId>().Value}/{workload}/").Select(p => $"{p.Process.Pid}")];
 
-    private async Task<HttpClient> ApiAsync(ServerProcess process)
-    {
-        var client = new HttpClient { BaseAddress = new Uri(process.Url + "/") };
-        client.DefaultRequestHeaders.Authorization = new("Bearer", (await witness.Services.GetRequiredService<McpCan.Server.Access.ApiKeyManager>()
-            .CreateAsync(new McpCan.Server.Access.ApiKeyInput("killed", McpCan.Server.Access.Roles.Admin), "test", Cancel)).Value);
-        return client;
-    }
+    private Task<HttpClient> ApiAsync(ServerProcess process) => TakeoverTests.ApiAsync(witness, process);
 }

@@ -39,6 +39,8 @@ const look = cm.EditorView.theme({
   ".cm-panels": { backgroundColor: "var(--sunken)", color: "var(--text)" },
   ".cm-panels-bottom": { borderTop: "1px solid var(--border)" },
   ".cm-textfield, .cm-button": { color: "var(--text)", backgroundColor: "var(--surface)", backgroundImage: "none", border: "1px solid var(--input-border)", borderRadius: "6px" },
+  ".cm-panel.cm-search label, .cm-textfield, .cm-button": { fontSize: "12px" },
+  ".cm-panel.cm-search input[type=checkbox]": { width: "14px", height: "14px", minHeight: "0", verticalAlign: "-2px" },
   ".cm-foldPlaceholder": { backgroundColor: "var(--sunken)", color: "var(--muted)", border: "1px solid var(--border)" },
 });
 
