@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using McpCan.Protocol.Http;
 using McpCan.Protocol.Modern;
@@ -14,9 +15,7 @@ sealed class BridgeApp : IDisposable
     readonly SessionTable sessions;
     readonly McpEndpoint mcp;
     readonly SseEndpoint sse;
-    readonly PerSessionServers? perSession;
-    readonly SharedServers? shared;
-    readonly EraServers eras;
+    readonly IServers servers;
     readonly ModernEndpoint modern;
     readonly DateTimeOffset startedAt;
     long lastUse = Environment.TickCount64;
@@ -26,13 +25,22 @@ sealed class BridgeApp : IDisposable
         this.config = config;
         startedAt = time.GetUtcNow();
         host = new(config, log, time);
-        if (config.Processes == "per-session") host.ServerCrashed = (perSession = new(host)).Refill;
-        else shared = new(host, config.Processes == "per-principal");
-        eras = new(host, perSession, shared);
-        sessions = new(eras, Options(config), config.MaxSessions, time) { ServerAnswered = host.OnAnswered };
-        modern = new(eras, sessions.Options, time);
+        servers = config.Http is not { } http ? Processes(host) : KnowsHttp ? new HttpProgram(host, http) : throw new InvalidDataException("this program was built without http; start mcpcan-bridge-http");
+        sessions = new(servers, Options(config), config.MaxSessions, time) { ServerAnswered = host.OnAnswered };
+        modern = new(servers, sessions.Options, time);
         mcp = new(sessions, modern);
         sse = new(sessions);
+    }
+
+    [FeatureSwitchDefinition("McpCan.Bridge.Http")]
+    static bool KnowsHttp => !AppContext.TryGetSwitch("McpCan.Bridge.Http", out var known) || known;
+
+    static EraServers Processes(ChildHost host)
+    {
+        if (host.Config.Processes != "per-session") return new(host, null, new SharedServers(host, host.Config.Processes == "per-principal"));
+        var perSession = new PerSessionServers(host);
+        host.ServerCrashed = perSession.Refill;
+        return new(host, perSession, null);
     }
 
     static McpCan.Protocol.Sessions.SessionOptions Options(BridgeConfig config) => new()
@@ -57,8 +65,8 @@ sealed class BridgeApp : IDisposable
         var mask = Native.UMask(0x7F); // the socket is for us alone from its first moment
         await web.StartAsync();
         _ = Native.UMask(mask);
-        bridge.eras.StartAhead();
-        using var sweep = TimeProvider.System.CreateTimer(_ => bridge.eras.Sweep(), null, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5));
+        bridge.servers.StartAhead();
+        using var sweep = TimeProvider.System.CreateTimer(_ => bridge.servers.Sweep(), null, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5));
         await web.WaitForShutdownAsync();
         await bridge.host.StopAllAsync();
         return 0;
@@ -153,13 +161,14 @@ sealed class BridgeApp : IDisposable
     {
         sessions.Dispose();
         modern.Dispose();
+        (servers as IDisposable)?.Dispose();
         host.Dispose();
     }
 
     BridgeStatus Status()
     {
         var failing = host.FailedStarts >= 3;
-        var state = failing ? "failed" : shared is null || shared.IsReady || eras.RefusesLegacy && eras.HasModern ? "ready" : "starting";
-        return new(state, sessions.Count, host.Count, perSession?.SpareCount ?? 0, sessions.RunningCalls + modern.RunningCount, host.LastExit, host.Restarts, startedAt, (Environment.TickCount64 - Volatile.Read(ref lastUse)) / 1000.0);
+        var state = failing ? "failed" : servers.IsReady ? "ready" : "starting";
+        return new(state, sessions.Count, host.Count, servers.SpareCount, sessions.RunningCalls + modern.RunningCount, host.LastExit, host.Restarts, startedAt, (Environment.TickCount64 - Volatile.Read(ref lastUse)) / 1000.0);
     }
 }

@@ -11,6 +11,8 @@ sealed record BridgeConfig
     public string? WorkingDirectory { get; set; }
     public Dictionary<string, string> Environment { get; set; } = [];
     public string Processes { get; set; } = "per-session";
+    /// <summary>Set when the server does not speak over its standard input and output, but listens by itself.</summary>
+    public BridgeHttp? Http { get; set; }
     /// <summary><c>legacy</c> or <c>modern</c> (2026-07-28 alone) where the server's era is known; <c>auto</c> finds it out when it matters.</summary>
     public string Era { get; set; } = "auto";
     public double ProbeSeconds { get; set; } = 10;
@@ -45,6 +47,8 @@ sealed record BridgeConfig
         if (Command.Length == 0 || Command[0].Length == 0) yield return "command is empty";
         if (Processes is not ("per-session" or "shared" or "per-principal")) yield return "processes must be per-session, shared or per-principal";
         if (Era is not ("auto" or "legacy" or "modern")) yield return "era must be auto, legacy or modern";
+        if (Http is { } http && (http.Port is < 1 or > 65535 || !http.Path.StartsWith('/') || http.Transport is not ("auto" or "streamable-http" or "sse")))
+            yield return "http must have a port, a path that starts with '/', and the transport auto, streamable-http or sse";
         if (ProbeSeconds <= 0 || ParkSeconds <= 0) yield return "probeSeconds and parkSeconds must be positive";
         if (MaxLeases < 1) yield return "maxLeases must be at least 1";
         if (!Listen.StartsWith("unix:/", StringComparison.Ordinal) && !Uri.TryCreate(Listen, UriKind.Absolute, out _)) yield return "listen must be unix:/path or http://address:port";
@@ -53,6 +57,14 @@ sealed record BridgeConfig
         if (MaxMessageBytes < 1024) yield return "maxMessageBytes must be at least 1024";
         if (StartSeconds <= 0 || SessionIdleSeconds <= 0 || KeepAliveSeconds <= 0) yield return "startSeconds, sessionIdleSeconds and keepAliveSeconds must be positive";
     }
+}
+
+/// <summary>Where a server listens that speaks HTTP itself; its own machine is the only one that it is reached from.</summary>
+sealed record BridgeHttp
+{
+    public int Port { get; set; }
+    public string Path { get; set; } = "/mcp";
+    public string Transport { get; set; } = "auto";
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, ReadCommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true)]

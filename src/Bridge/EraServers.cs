@@ -11,12 +11,13 @@ namespace McpCan.Bridge;
 /// its own. Legacy clients get a legacy process at once; the era is looked for, in a process that serves nobody, when a
 /// modern client comes or when a legacy client was refused. The answer holds for the bridge's life.
 /// </summary>
-sealed class EraServers : IServerSource, IServerEras
+sealed class EraServers : IServers
 {
     readonly Lock gate = new();
     readonly ChildHost host;
     readonly PerSessionServers? perSession;
     readonly SharedServers shared;
+    readonly bool isShared;
     readonly Dictionary<string, Modern> moderns = [];
     ChildProcess? found; // the process that answered the question: it is of the modern era now
     Task<bool>? detecting;
@@ -37,6 +38,7 @@ sealed class EraServers : IServerSource, IServerEras
         (this.host, this.perSession) = (host, perSession);
         // With a process for each session, modern calls without client capabilities share one for each principal.
         this.shared = shared ?? new(host, perPrincipal: true);
+        isShared = shared is not null;
         if (host.Config.Era == "auto") return;
         refusesLegacy = host.Config.Era == "modern";
         verdict = new(refusesLegacy, DateTimeOffset.MaxValue);
@@ -46,11 +48,12 @@ sealed class EraServers : IServerSource, IServerEras
 
     public bool? SpeaksModern => verdict is { } known && host.Time.GetUtcNow() < known.Until ? known.SpeaksModern : null;
 
-    /// <summary>Whether the server is known to refuse legacy clients.</summary>
-    public bool RefusesLegacy => refusesLegacy;
+    public bool IsReady => !isShared || shared.IsReady || refusesLegacy && HasModern;
+
+    public int SpareCount => perSession?.SpareCount ?? 0;
 
     /// <summary>Whether a server of the modern era is at hand.</summary>
-    public bool HasModern
+    bool HasModern
     {
         get
         {
@@ -203,7 +206,6 @@ sealed class EraServers : IServerSource, IServerEras
 
     // ---- time
 
-    /// <summary>Starts what is wanted before the first client comes.</summary>
     public void StartAhead()
     {
         if (refusesLegacy)
@@ -227,7 +229,6 @@ sealed class EraServers : IServerSource, IServerEras
         }
     }
 
-    /// <summary>Ends the servers that nobody has used for long.</summary>
     public void Sweep()
     {
         shared.Sweep();

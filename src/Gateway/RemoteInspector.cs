@@ -51,7 +51,7 @@ public sealed class RemoteInspector(IOptions<GatewayOptions> options, TimeProvid
         try
         {
             using var host = new RemoteHost(remote, new EgressRules(options.Value.EgressAllow), options.Value, time);
-            var verdict = await host.SpeaksAsync(cancellationToken);
+            var verdict = await host.Eras.SpeaksAsync(cancellationToken);
             report = report with
             {
                 Transport = verdict.IsSse ? RemoteTransport.Sse : RemoteTransport.StreamableHttp,
@@ -62,7 +62,7 @@ public sealed class RemoteInspector(IOptions<GatewayOptions> options, TimeProvid
         }
         catch (RemoteException e)
         {
-            return report with { Error = RemoteHost.Sentence(e), RequiresAuthorization = e.Failure == RemoteFailure.Unauthorized || e.Status == 403 };
+            return report with { Error = e.Sentence, RequiresAuthorization = e.Failure == RemoteFailure.Unauthorized || e.Status == 403 };
         }
         catch (ServerUnavailableException e)
         {
@@ -72,7 +72,7 @@ public sealed class RemoteInspector(IOptions<GatewayOptions> options, TimeProvid
 
     private static async Task<RemoteReport> ModernAsync(RemoteHost host, RemoteReport report, CancellationToken cancellationToken)
     {
-        var server = host.RentModern("");
+        var server = host.Eras.RentModern("");
         var hello = await server.DiscoverAsync(cancellationToken);
         report = Named(report, Info(hello)) with { ProtocolVersion = McpRevision.R20260728.Name() };
         var link = await server.LinkAsync(cancellationToken);
@@ -87,7 +87,7 @@ public sealed class RemoteInspector(IOptions<GatewayOptions> options, TimeProvid
 
     private static async Task<RemoteReport> LegacyAsync(RemoteHost host, RemoteReport report, CancellationToken cancellationToken)
     {
-        var connection = await host.RentLegacyAsync("", cancellationToken);
+        var connection = await host.Eras.RentLegacyAsync("", cancellationToken);
         try
         {
             var link = connection.Link;

@@ -16,7 +16,7 @@ internal sealed class RemoteGate(RemoteHosts hosts, Forwarder forwarder, HostedR
             host = hosts.Of(route.InstanceId, remote);
             converts = exchange.Ticket is { } ticket
                 ? RemoteGeneration.IsHosted(ticket, remote)
-                : Converts(exchange, host.Verdict ?? await host.SpeaksAsync(exchange.Context.RequestAborted));
+                : Converts(exchange, host.Eras.Verdict ?? await host.Eras.SpeaksAsync(exchange.Context.RequestAborted));
         }
         catch (RemoteException e)
         {

@@ -1,5 +1,4 @@
 using McpCan.Protocol.Links;
-using McpCan.Protocol.Modern;
 using McpCan.Protocol.Sessions;
 
 namespace McpCan.Gateway.Remote;
@@ -8,21 +7,15 @@ namespace McpCan.Gateway.Remote;
 /// One remote server as it is configured now: its HTTP client, what it was found to speak, and the engine for clients that speak something
 /// else. A change of the settings makes another one.
 /// </summary>
-internal sealed class RemoteHost : IServerSource, IServerEras, IDisposable
+internal sealed class RemoteHost : IDisposable
 {
-    private const int MostSessions = 1000, MostPrincipals = 200;
-    private static readonly TimeSpan VerdictAge = TimeSpan.FromHours(1), DoubtAge = TimeSpan.FromMinutes(2), FailureAge = TimeSpan.FromSeconds(2), DoubtPause = TimeSpan.FromSeconds(15), DetectLimit = TimeSpan.FromMinutes(2);
+    private const int MostSessions = 1000;
 
     private readonly Lock _gate = new();
     private readonly HttpMessageInvoker _http;
     private readonly TimeProvider _time;
-    private readonly Dictionary<string, Shared> _shared = [];
-    private ModernServer? _modern;
     private HostedServer? _engine;
-    private Task<RemoteVerdict>? _detecting;
-    private RemoteVerdict? _verdict;
-    private RemoteException? _failure;
-    private long _foundAt, _lastUsed;
+    private long _lastUsed;
     private bool _disposed;
 
     public RemoteHost(GatewayRemote remote, EgressRules egress, GatewayOptions options, TimeProvider time)
@@ -30,11 +23,13 @@ internal sealed class RemoteHost : IServerSource, IServerEras, IDisposable
         (Remote, _time) = (remote, time);
         _http = RemoteHttp.Create(remote, egress, options);
         Server = RemoteHttp.Server(remote, _http, time);
+        Eras = new(Server, remote.Transport == RemoteTransport.Auto, remote.Transport == RemoteTransport.Sse, time);
         Touch();
     }
 
     public GatewayRemote Remote { get; }
     public RemoteServer Server { get; }
+    public RemoteEras Eras { get; }
 
     public void Touch() => Volatile.Write(ref _lastUsed, _time.GetTimestamp());
 
@@ -42,64 +37,6 @@ internal sealed class RemoteHost : IServerSource, IServerEras, IDisposable
     public bool IsIdle(TimeSpan limit)
     {
         lock (_gate) return _engine is not { IsUsed: true } && _time.GetElapsedTime(Volatile.Read(ref _lastUsed)) > limit;
-    }
-
-    // ---- what it speaks
-
-    /// <summary>What it was found to speak, as long as that holds.</summary>
-    public RemoteVerdict? Verdict
-    {
-        get
-        {
-            lock (_gate) return _verdict is { } verdict && _time.GetElapsedTime(_foundAt) < (verdict.IsCertain ? VerdictAge : DoubtAge) ? verdict : null;
-        }
-    }
-
-    /// <summary>What it speaks, found out now if need be. Throws <see cref="RemoteException"/>.</summary>
-    public async ValueTask<RemoteVerdict> SpeaksAsync(CancellationToken cancellationToken)
-    {
-        Task<RemoteVerdict> task;
-        lock (_gate)
-        {
-            if (_verdict is { } known && _time.GetElapsedTime(_foundAt) < (known.IsCertain ? VerdictAge : DoubtAge)) return known;
-            // A server that is down is not asked again by each request.
-            if (_failure is not null && _time.GetElapsedTime(_foundAt) < FailureAge) throw new RemoteException(_failure.Failure, _failure.Message, _failure.Status);
-            if (_detecting is null or { IsCompleted: true }) _detecting = Task.Run(DetectAsync, CancellationToken.None);
-            task = _detecting;
-        }
-        return await task.WaitAsync(cancellationToken);
-    }
-
-    /// <summary>The server's answer contradicts what is known of it: it is asked again before the next request.</summary>
-    public void Doubt()
-    {
-        lock (_gate) _verdict = null;
-    }
-
-    /// <summary>The same for an answer to a client, who must not be able to have the server asked again and again.</summary>
-    public void Contradicted()
-    {
-        lock (_gate)
-        {
-            if (_verdict is not null && _time.GetElapsedTime(_foundAt) > DoubtPause) _verdict = null;
-        }
-    }
-
-    private async Task<RemoteVerdict> DetectAsync()
-    {
-        using var limit = new CancellationTokenSource(DetectLimit, _time);
-        try
-        {
-            var verdict = await RemoteProbe.DetectAsync(Server, Remote.Transport == RemoteTransport.Auto, Remote.Transport == RemoteTransport.Sse, limit.Token);
-            lock (_gate) (_verdict, _failure, _foundAt) = (verdict, null, _time.GetTimestamp());
-            return verdict;
-        }
-        catch (Exception e) when (e is RemoteException or OperationCanceledException)
-        {
-            var failure = e as RemoteException ?? RemoteException.TimedOut(DetectLimit);
-            lock (_gate) (_failure, _foundAt) = (failure, _time.GetTimestamp());
-            throw failure;
-        }
     }
 
     // ---- the engine
@@ -112,118 +49,10 @@ internal sealed class RemoteHost : IServerSource, IServerEras, IDisposable
             lock (_gate)
             {
                 ObjectDisposedException.ThrowIf(_disposed, this);
-                return _engine ??= new(this, this, new SessionOptions { StartLimit = Remote.RequestTimeout + TimeSpan.FromSeconds(5) }, MostSessions, _time);
+                return _engine ??= new(Eras, Eras, new SessionOptions { StartLimit = Remote.RequestTimeout + TimeSpan.FromSeconds(5) }, MostSessions, _time);
             }
         }
     }
-
-    /// <summary>A session of its own at the server. Throws <see cref="ServerUnavailableException"/>.</summary>
-    public async ValueTask<IServerConnection> OpenAsync(string principal, CancellationToken cancellationToken)
-    {
-        var verdict = await KnownAsync(cancellationToken);
-        return verdict.Legacy ? await OpenLegacyAsync(verdict, cancellationToken) : new LegacyOverModernLink(RentModern(principal));
-    }
-
-    private async Task<RemoteVerdict> KnownAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await SpeaksAsync(cancellationToken);
-        }
-        catch (RemoteException e)
-        {
-            throw new ServerUnavailableException(Sentence(e));
-        }
-    }
-
-    private async ValueTask<HttpLink> OpenLegacyAsync(RemoteVerdict verdict, CancellationToken cancellationToken)
-    {
-        if (!verdict.IsSse) return Server.OpenStreamable(modern: false);
-        try
-        {
-            return await Server.OpenSseAsync(cancellationToken);
-        }
-        catch (RemoteException e)
-        {
-            Doubt();
-            throw new ServerUnavailableException(Sentence(e));
-        }
-    }
-
-    public async ValueTask<ServerLease> RentAsync(string principal, CancellationToken cancellationToken) => new(await OpenAsync(principal, cancellationToken), null);
-
-    public bool? SpeaksModern => Verdict?.Modern;
-
-    public async ValueTask<bool> DetectAsync(CancellationToken cancellationToken) => (await KnownAsync(cancellationToken)).Modern;
-
-    public ModernServer RentModern(string principal)
-    {
-        lock (_gate) return _modern ??= new(_ => Task.FromResult<ServerLink>(Server.OpenStreamable(modern: true)), _time);
-    }
-
-    public async ValueTask<IServerConnection> RentLegacyAsync(string principal, CancellationToken cancellationToken) =>
-        await OpenLegacyAsync(await KnownAsync(cancellationToken), cancellationToken);
-
-    public async ValueTask<SharedServer> RentSharedAsync(string principal, CancellationToken cancellationToken)
-    {
-        Shared shared;
-        lock (_gate)
-        {
-            if (!_shared.TryGetValue(principal, out shared!) || shared.IsOver)
-            {
-                if (_shared.Count >= MostPrincipals) DropUnused();
-                _shared[principal] = shared = new();
-                shared.Connecting = Task.Run(() => ConnectSharedAsync(shared), CancellationToken.None);
-            }
-        }
-        await shared.Connecting.WaitAsync(cancellationToken);
-        return shared.Server;
-    }
-
-    /// <summary>A legacy session at the server that the modern calls of one principal share.</summary>
-    private sealed class Shared
-    {
-        public SharedServer Server { get; } = new();
-        public Task Connecting { get; set; } = Task.CompletedTask;
-        public HttpLink? Link { get; set; }
-        public bool IsOver => Connecting is { IsCompleted: true, IsCompletedSuccessfully: false } || Connecting.IsCompleted && Server.Link is null;
-    }
-
-    private async Task ConnectSharedAsync(Shared shared)
-    {
-        using var limit = new CancellationTokenSource(DetectLimit, _time);
-        try
-        {
-            var link = await OpenLegacyAsync(await KnownAsync(limit.Token), limit.Token);
-            shared.Link = link;
-            link.Adopt(shared.Server);
-            try
-            {
-                await shared.Server.ConnectAsync(link, limit.Token);
-            }
-            catch
-            {
-                link.Stop();
-                throw;
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            throw new ServerUnavailableException("the server did not answer in time");
-        }
-    }
-
-    private void DropUnused()
-    {
-        foreach (var (principal, shared) in _shared.Where(entry => entry.Value.Connecting.IsCompleted && (entry.Value.IsOver || !entry.Value.Server.IsUsed)).ToArray())
-        {
-            _shared.Remove(principal);
-            shared.Link?.Stop();
-        }
-    }
-
-    /// <summary>A failure as a sentence.</summary>
-    public static string Sentence(RemoteException failure) => char.ToUpperInvariant(failure.Message[0]) + failure.Message[1..] + ".";
 
     public void Dispose()
     {
@@ -231,11 +60,9 @@ internal sealed class RemoteHost : IServerSource, IServerEras, IDisposable
         {
             if (_disposed) return;
             _disposed = true;
-            foreach (var shared in _shared.Values) shared.Link?.Stop();
-            _shared.Clear();
         }
         _engine?.Dispose();
-        (_modern?.Link as HttpLink)?.Stop();
+        Eras.Dispose();
         _http.Dispose();
     }
 }

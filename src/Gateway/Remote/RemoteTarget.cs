@@ -105,7 +105,7 @@ internal sealed class RemoteTarget(RemoteHost host, GatewayEndpoint endpoint) : 
             await to.Body.WriteAsync(error, cancellationToken);
             return true;
         }
-        if (status is >= 400 and < 500 and not (401 or 403 or 407 or 408 or 429) && HttpMethods.IsPost(exchange.Context.Request.Method) && exchange.Ticket is null) host.Contradicted();
+        if (status is >= 400 and < 500 and not (401 or 403 or 407 or 408 or 429) && HttpMethods.IsPost(exchange.Context.Request.Method) && exchange.Ticket is null) host.Eras.Contradicted();
         if (status == 405) to.Headers.Allow = "POST";
         if (status is 429 or 503 && response.Headers.RetryAfter?.Delta is { } delta) to.Headers.RetryAfter = ((long)delta.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
         await RefuseAsync(exchange, RemoteException.OfStatus(status));
@@ -178,7 +178,7 @@ internal sealed class RemoteTarget(RemoteHost host, GatewayEndpoint endpoint) : 
             RemoteFailure.NotMcp => "upstream_protocol",
             _ => "upstream_broke",
         };
-        var text = RemoteHost.Sentence(failure);
+        var text = failure.Sentence;
         return new(status, McpErrors.ServerUnavailable, name, $"{text} (trace {exchange.TraceId})", text);
     }
 }

@@ -88,11 +88,11 @@ internal sealed class VirtualHost : IServerSource, IServerEras, IDisposable
         {
             try
             {
-                return await _remotes.Of(route.InstanceId, remote).OpenAsync(principal, cancellationToken);
+                return await _remotes.Of(route.InstanceId, remote).Eras.OpenAsync(principal, cancellationToken);
             }
             catch (RemoteException e)
             {
-                throw new ServerUnavailableException(RemoteHost.Sentence(e));
+                throw new ServerUnavailableException(e.Sentence);
             }
         }
         if (route?.Upstream is not { } upstream) throw new ServerUnavailableException(route?.UnavailableReason ?? "A server behind this address no longer exists.");

@@ -36,6 +36,9 @@ public sealed class RemoteException(RemoteFailure failure, string message, int s
     /// <summary>What went wrong.</summary>
     public RemoteFailure Failure => failure;
 
+    /// <summary>The message as a sentence for people.</summary>
+    public string Sentence => char.ToUpperInvariant(Message[0]) + Message[1..] + ".";
+
     /// <summary>The HTTP status, when there was one.</summary>
     public int Status => status;
 

@@ -80,7 +80,11 @@ public sealed class Instance
 [JsonDerivedType(typeof(CommandSource), "command")]
 [JsonDerivedType(typeof(PackageCodeSource), "package")]
 [JsonDerivedType(typeof(ImageSource), "image")]
-public abstract record InstanceSource;
+public abstract record InstanceSource
+{
+    /// <summary>Where the server listens by itself; null when it speaks over standard input and output.</summary>
+    public HttpEndpoint? Http { get; init; }
+}
 
 /// <summary>A command such as <c>npx -y @modelcontextprotocol/server-everything</c>.</summary>
 /// <param name="Command">Program.</param>
@@ -95,7 +99,7 @@ public sealed record CommandSource(string Command, IReadOnlyList<string>? Args =
 /// <param name="Start">Overrides the detected start command.</param>
 public sealed record PackageCodeSource(string PackageId, int? Version = null, IReadOnlyList<string>? Install = null, IReadOnlyList<string>? Start = null) : InstanceSource;
 
-/// <summary>A container image whose program speaks MCP over standard input and output.</summary>
+/// <summary>A container image whose program is the server.</summary>
 /// <param name="Image">Name with tag or digest, for example <c>ghcr.io/example/server:1.2</c>.</param>
 /// <param name="Entrypoint">In place of the image's own; null keeps that.</param>
 /// <param name="Args">In place of the image's own arguments; null keeps those.</param>

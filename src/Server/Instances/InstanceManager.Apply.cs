@@ -101,6 +101,7 @@ public sealed partial class InstanceManager
         checks.That(runtime is not null, "environment", $"There is no environment '{instance.Environment}'. Use one of: {string.Join(", ", _environments.All.Keys.Order(StringComparer.Ordinal))}.");
         if (instance.Mode == InstanceModes.Managed && runtime is not null)
             checks.That(instance.Source is not ImageSource || runtime.Kind != "process", "environment", "An image needs a container environment.")
+                .That(instance.Source?.Http is null || runtime.Kind != "process", "source.http", "A server that listens by itself needs a container environment: on this machine anybody here could reach its port.")
                 .That(instance.Egress.Mode == "open" || runtime.Kind != "process", "egress", "Processes of this machine always have the network. Use a container environment.");
     }
 

@@ -74,6 +74,12 @@ internal static partial class InstanceRules
 
     private static async Task SourceAsync(McpCanDb db, InstanceSource? source, Checks checks, CancellationToken cancellationToken)
     {
+        if (source?.Http is { } http)
+        {
+            checks.That(http.Port is >= 1 and <= 65535, "source.http.port", "Must be between 1 and 65535.")
+                .That(http.Path is { Length: > 0 and <= 1000 } path && path[0] == '/' && !path.Any(c => c is <= ' ' or > '~' or '#' or '\\'), "source.http.path", "Must be a path that starts with '/', for example /mcp.")
+                .That(http.Transport is "auto" or "streamable-http" or "sse", "source.http.transport", "Must be one of auto, streamable-http, sse.");
+        }
         switch (source)
         {
             case CommandSource command:

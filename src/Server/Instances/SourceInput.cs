@@ -1,4 +1,5 @@
 using McpCan.Server.Hosting;
+using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Instances;
 
@@ -28,9 +29,13 @@ public sealed record SourceInput
     public Patch<IReadOnlyList<string>> Entrypoint { get; init; }
     /// <summary>Image: <c>missing</c> (default: pulled when it is not there), <c>always</c> or <c>never</c>.</summary>
     public Patch<string> Pull { get; init; }
+    /// <summary>Where the server listens by itself (in containers): port, path (default <c>/mcp</c>) and transport (<c>auto</c>, <c>streamable-http</c>, <c>sse</c>); null when it speaks over standard input and output.</summary>
+    public Patch<HttpEndpoint> Http { get; init; }
 
     /// <summary>A complete source.</summary>
-    public static implicit operator SourceInput?(InstanceSource? source) => source switch
+    public static implicit operator SourceInput?(InstanceSource? source) => Fields(source) is { } fields ? fields with { Http = new(true, source!.Http) } : null;
+
+    private static SourceInput? Fields(InstanceSource? source) => source switch
     {
         CommandSource c => new() { Type = "command", Command = c.Command, Args = new(true, c.Args), WorkingDirectory = new(true, c.WorkingDirectory) },
         PackageCodeSource p => new() { Type = "package", PackageId = p.PackageId, Version = new(true, p.Version), Install = new(true, p.Install), Start = new(true, p.Start) },
@@ -39,7 +44,9 @@ public sealed record SourceInput
     };
 
     /// <summary>The source that results from these fields over the present one.</summary>
-    internal InstanceSource? Over(InstanceSource? current, Checks checks)
+    internal InstanceSource? Over(InstanceSource? current, Checks checks) => Next(current, checks) is { } next ? next with { Http = Http.Or(current?.Http) } : null;
+
+    private InstanceSource? Next(InstanceSource? current, Checks checks)
     {
         switch (Type ?? (current is PackageCodeSource ? "package" : current is CommandSource ? "command" : current is ImageSource ? "image" : null))
         {

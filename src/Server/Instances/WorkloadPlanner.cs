@@ -36,6 +36,7 @@ public static class WorkloadPlanner
             WorkingDirectory = string.IsNullOrEmpty(directory) ? null : directory,
             Environment = environment,
             Processes = instance.Processes,
+            Http = instance.Source?.Http,
             Limits = instance.Limits,
             Egress = instance.Egress,
             Image = instance.Source is ImageSource image ? new ImageSpec(image.Image, image.Pull, login, image.Entrypoint, image.Args) : null,

@@ -19,6 +19,9 @@ internal sealed record BridgeProgram(string Folder, string File, string? DotNet)
         return beside is null ? null : Of(beside);
     }
 
+    /// <summary>The one for servers that listen by themselves, where there are two.</summary>
+    public BridgeProgram ForHttp => System.IO.File.Exists(Path.Combine(Folder, "mcpcan-bridge-http")) ? this with { File = "mcpcan-bridge-http" } : this;
+
     /// <summary>Command as seen where the folder is at <paramref name="inside"/>.</summary>
     public string[] Command(string inside, string config)
     {

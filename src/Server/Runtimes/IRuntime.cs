@@ -84,6 +84,8 @@ public sealed record WorkloadSpec
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
     /// <summary><c>per-session</c>, <c>shared</c> or <c>per-principal</c>.</summary>
     public string Processes { get; init; } = "per-session";
+    /// <summary>Where the server listens by itself; null when it speaks over standard input and output.</summary>
+    public HttpEndpoint? Http { get; init; }
     /// <summary>Limits in force.</summary>
     public WorkloadLimits Limits { get; init; } = new();
     /// <summary>The container image that is the server; null for the workload image.</summary>
@@ -104,7 +106,13 @@ public sealed record EgressPolicy(string Mode)
     public static readonly EgressPolicy None = new("none");
 }
 
-/// <summary>A container image whose program speaks MCP over standard input and output.</summary>
+/// <summary>Where a server listens that speaks HTTP itself. Only its own container reaches it; clients come through the bridge.</summary>
+/// <param name="Port">Port on the container's loopback address, or on all its addresses.</param>
+/// <param name="Path">Path of the MCP address; for HTTP+SSE that of the stream.</param>
+/// <param name="Transport"><c>auto</c>, <c>streamable-http</c> or <c>sse</c>.</param>
+public sealed record HttpEndpoint(int Port, string Path = "/mcp", string Transport = "auto");
+
+/// <summary>A container image whose program is the server.</summary>
 /// <param name="Reference">Name with tag or digest.</param>
 /// <param name="Pull"><c>missing</c>, <c>always</c> or <c>never</c>.</param>
 /// <param name="Login">Who may pull it; null for anybody.</param>

@@ -64,6 +64,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
         InstallLog? log = null;
         try
         {
+            if (spec.Http is not null) throw new PlatformNotSupportedException("A server that listens by itself needs a container environment.");
             if (spec.Image is not null) throw new PlatformNotSupportedException("An image needs a container environment.");
             var level = await LevelAsync(spec);
             folder.Make();

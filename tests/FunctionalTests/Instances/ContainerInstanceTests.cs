@@ -53,6 +53,45 @@ public abstract class ContainerInstanceTests(TestApp app, string engine)
     }
 
     [Fact]
+    public async Task ServerThatListensByItself_IsReachedThroughTheBridge_AndStartedAgainWhenItEnds()
+    {
+        Assert.SkipWhen(Engines.Address(engine) is null, $"No {engine} engine: script/engines starts one where root may.");
+        var source = new { type = "command", command = "python3", args = new[] { "-c", TinyServers.Http }, http = new { port = 8931, path = "/serve/mcp" } };
+        var env = new Dictionary<string, string> { ["PORT"] = "8931" };
+        var refused = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "Listens here", source, env }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
+        Assert.Contains("container environment", refused.GetProperty("errors").GetProperty("source.http")[0].GetString(), StringComparison.Ordinal);
+
+        var made = await CreateAsync(new { name = "Listens", environment = engine, egress = new { mode = "none" }, source, env });
+        var id = made.GetProperty("id").GetString()!;
+        var running = await BecomesAsync(id, "Running");
+        Assert.Equal("auto", running.GetProperty("source").GetProperty("http").GetProperty("transport").GetString());
+        Assert.Equal("listens 3", running.GetProperty("serverInfo").GetString());
+        Assert.Equal("hello", await CallAsync(id, "hello"));
+        Assert.Contains("listening", await app.Viewer.GetStringAsync($"api/v1/instances/{id}/logs", Cancel), StringComparison.Ordinal);
+
+        await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/tools/echo/call", new { arguments = new { text = "exit" } }, Cancel);
+        await Eventually.HoldsAsync(async () => await TryCallAsync(id, "again") == "again");
+
+        await PatchAsync(id, new { env = new Dictionary<string, string> { ["PORT"] = "8932" }, source = new { http = new { port = 8932, path = "/serve/mcp", transport = "streamable-http" } } });
+        await BecomesAsync(id, "Running");
+        Assert.Equal("moved", await CallAsync(id, "moved"));
+        await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel);
+        await Eventually.HoldsAsync(async () => (await app.Admin.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
+    }
+
+    [Theory]
+    [InlineData(0, "/mcp", "auto", "source.http.port")]
+    [InlineData(80, "mcp", "auto", "source.http.path")]
+    [InlineData(80, "/a b", "auto", "source.http.path")]
+    [InlineData(80, "/mcp", "websocket", "source.http.transport")]
+    public async Task ServerThatListensByItself_IsChecked(int port, string path, string transport, string field)
+    {
+        var problem = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", source = new { type = "command", command = "true", http = new { port, path, transport } } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
+
+        Assert.True(problem.GetProperty("errors").TryGetProperty(field, out _), problem.GetRawText());
+    }
+
+    [Fact]
     public async Task Environment_ThatIsNotThere_IsRefused_WithTheList()
     {
         var problem = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", environment = "nowhere", source = new { type = "command", command = "true" } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
@@ -101,6 +140,13 @@ public abstract class ContainerInstanceTests(TestApp app, string engine)
         var said = await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel);
         Assert.True(answer.IsSuccessStatusCode, said.GetRawText());
         return said.GetProperty("result").GetProperty("content")[0].GetProperty("text").GetString();
+    }
+
+    private async Task<string?> TryCallAsync(string id, string text)
+    {
+        var answer = await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/tools/echo/call", new { arguments = new { text } }, Cancel);
+        var said = await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        return said.TryGetProperty("result", out var result) ? result.GetProperty("content")[0].GetProperty("text").GetString() : null;
     }
 
     private async Task<JsonElement> BecomesAsync(string id, string state)

@@ -21,6 +21,35 @@ internal static class TinyServers
             print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)
         """;
 
+    /// <summary>Listens by itself on a port of its loopback address (Streamable HTTP, no sessions); the path is <c>/serve/mcp</c>.</summary>
+    public const string Http = """
+        import http.server, json, os, sys
+        class Server(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            def log_message(self, *a): print("log:", *a, flush=True)
+            def answer(self, status, body=b""):
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            def do_GET(self): self.answer(405)
+            def do_POST(self):
+                m = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path != "/serve/mcp": return self.answer(404)
+                if "id" not in m: return self.answer(202)
+                r = {"jsonrpc": "2.0", "id": m["id"]}
+                if m["method"] == "initialize": r["result"] = {"protocolVersion": m["params"]["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": {"name": "listens", "version": "3"}}
+                elif m["method"] == "tools/list": r["result"] = {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]}
+                elif m["method"] == "tools/call":
+                    if m["params"]["arguments"]["text"] == "exit": os._exit(7)
+                    r["result"] = {"content": [{"type": "text", "text": m["params"]["arguments"]["text"]}]}
+                else: r["error"] = {"code": -32601, "message": "Method not found"}
+                self.answer(200, json.dumps(r).encode())
+        print("listening", flush=True)
+        http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Server).serve_forever()
+        """;
+
     /// <summary>Prints what is no JSON, then serves.</summary>
     public const string Banner = "print('Welcome!\\n=======', flush=True)\n" + Echo;
 

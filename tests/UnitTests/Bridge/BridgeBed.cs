@@ -35,6 +35,8 @@ sealed class BridgeBed : IAsyncDisposable
 
     static CancellationToken Stop => TestContext.Current.CancellationToken;
 
+    public static string EchoServer => Path.Combine(Root, "tests/Servers/echo.py");
+
     /// <summary>The same with tests/Servers/modern.py.</summary>
     public static Task<BridgeBed> StartModernAsync(object? settings = null, params string[] serverOptions)
     {
@@ -48,7 +50,7 @@ sealed class BridgeBed : IAsyncDisposable
         var bed = new BridgeBed();
         var config = JsonSerializer.SerializeToNode(settings ?? new { })!.AsObject();
         config["listen"] = "unix:" + bed.SocketPath;
-        config["command"] ??= new JsonArray(["python3", Path.Combine(Root, "tests/Servers/echo.py"), .. serverOptions]);
+        config["command"] ??= new JsonArray(["python3", EchoServer, .. serverOptions]);
         config["workingDirectory"] ??= bed.folder;
         config["logDirectory"] = bed.LogFolder;
         config["environment"] = new JsonObject { ["BED"] = bed.tag[4..] };
@@ -66,7 +68,7 @@ sealed class BridgeBed : IAsyncDisposable
     {
         using var response = await PostAsync(null, $$$"""{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"{{{version}}}","capabilities":{"sampling":{}},"clientInfo":{"name":"bed","version":"1"} } }""", principal: principal);
         var body = await response.Content.ReadAsStringAsync(Stop);
-        Assert.Contains("\"result\"", body);
+        Assert.True(body.Contains("\"result\"", StringComparison.Ordinal), body);
         var session = response.Headers.GetValues("Mcp-Session-Id").Single();
         using var _ = await PostAsync(session, """{"jsonrpc":"2.0","method":"notifications/initialized"}""", principal: principal);
         return session;

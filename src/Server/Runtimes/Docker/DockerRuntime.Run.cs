@@ -12,6 +12,7 @@ public sealed partial class DockerRuntime
     {
         // 1. What the workload sees, and its command with all placeholders filled.
         var bridge = BridgeProgram.Find(_options.Installation.BridgePath) ?? throw new IOException("The bridge program is missing. Build it with ./run, or name it in MCPCAN_BRIDGE_PATH.");
+        if (spec.Http is not null) bridge = bridge.ForHttp;
         var kind = await _engine.KindAsync(cancellationToken);
         var layout = Layout.ForRun(IsolationLevel.Container, folder, installed, bridge.Folder, spec.Package is not null);
         if (bridge.DotNet is { } dotnet) layout.Mounts.Add(new(dotnet, dotnet));
@@ -103,6 +104,7 @@ public sealed partial class DockerRuntime
             workingDirectory = directory,
             environment = spec.Environment,
             processes = spec.Processes,
+            http = spec.Http,
             warmSpares = spec.Limits.WarmSpares,
             maxSessions = spec.Limits.Sessions,
             sessionIdleSeconds = spec.Limits.SessionIdleSeconds,
