@@ -27,7 +27,7 @@ namespace McpCan.Gateway;
 /// </remarks>
 internal sealed class GatewayHandler(
     IRouteSource routes, ITokenVerifier tokens, OriginGuard guard, TrafficGate traffic, PolicyGate policy, SessionSeal seal, Forwarder forwarder, Remote.RemoteGate remotes,
-    Virtual.VirtualHosts virtuals, Remote.HostedRunner hosted, IWaker waker,
+    Virtual.VirtualHosts virtuals, Sleep.SleepHosts sleepers, Remote.HostedRunner hosted, IWaker waker,
     ExchangeRecorder recorder, IOptions<GatewayOptions> options)
 {
     private const string Anonymous = "anonymous";
@@ -84,17 +84,20 @@ internal sealed class GatewayHandler(
                 await new Refusal(409, McpErrors.Refused, "direct", route.UnavailableReason ?? $"{route.Name} is not served here.").SendAsync(exchange);
                 return;
             }
-            if (route.IsAsleep)
+            // What needs no more than the definitions does not wake the server; a session that began with them goes on with them.
+            var sleeper = sleepers.Takes(exchange, route) ? await sleepers.OfAsync(route, context.RequestAborted) : null;
+            if (route.IsAsleep && sleeper is null)
             {
-                // No session outlives a sleep: its client begins anew, and that wakes the server.
+                // No session at the server outlives its sleep: the client begins anew.
                 if (NamesSession(exchange))
                 {
                     await Refusal.SessionNotFound.SendAsync(exchange);
                     return;
                 }
                 exchange.Route = route = await waker.WakeAsync(route.InstanceId, context.RequestAborted) ?? route;
+                await sleepers.RenewAsync(route, context.RequestAborted);
             }
-            if (route is { Upstream: null, Remote: null, Virtual: null })
+            if (route is { Upstream: null, Remote: null, Virtual: null } && !(route.IsAsleep && sleeper is not null))
             {
                 context.Response.Headers.RetryAfter = "5";
                 await new Refusal(503, McpErrors.ServerUnavailable, "unavailable",
@@ -118,7 +121,8 @@ internal sealed class GatewayHandler(
 
             // (6) forward
             ExchangeTrace.Continue(exchange);
-            if (route.Virtual is { } offer) await hosted.RunAsync(exchange, route, virtuals.Of(route, offer).Engine, Virtual.VirtualHosts.Generation(offer));
+            if (sleeper is not null) await hosted.RunAsync(exchange, route, sleeper.Enter(route), Sleep.SleepHosts.Generation(route.Sleep!));
+            else if (route.Virtual is { } offer) await hosted.RunAsync(exchange, route, virtuals.Of(route, offer).Engine, Virtual.VirtualHosts.Generation(offer));
             else if (route.Remote is { } remote) await remotes.HandleAsync(exchange, route, remote);
             else await forwarder.ForwardAsync(exchange, route, exchange.Ticket is { } ticket ? route.UpstreamOf(ticket.Generation)! : route.Upstream!);
         }

@@ -15,6 +15,8 @@ public sealed record GatewayRoute
     public bool IsAsleep { get; init; }
     /// <summary>Earlier workloads whose sessions may end there; new sessions go to <see cref="Upstream"/>.</summary>
     public IReadOnlyList<GatewayUpstream> Draining { get; init; } = [];
+    /// <summary>The definitions that stand in for it while it sleeps; null when there are none, or when it never sleeps.</summary>
+    public Sleep.SleepOffer? Sleep { get; init; }
     /// <summary>Proxy mode: the remote server; null in every other mode.</summary>
     public GatewayRemote? Remote { get; init; }
     /// <summary>Direct mode: nothing is forwarded, clients speak to the server themselves; every request is answered by 409 with <see cref="UnavailableReason"/>.</summary>

@@ -9,7 +9,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace McpCan.Gateway;
 
-/// <summary>Puts the gateway into a program. The program brings <see cref="IRouteSource"/>, <see cref="ITokenVerifier"/> and <see cref="IAccessLog"/>.</summary>
+/// <summary>Puts the gateway into a program. The program brings <see cref="IRouteSource"/>, <see cref="ITokenVerifier"/>, <see cref="IAccessLog"/>, <see cref="IWaker"/> and <see cref="Sleep.IPinnedDefinitions"/>.</summary>
 public static class GatewaySetup
 {
     /// <summary>Registers the gateway.</summary>
@@ -32,6 +32,7 @@ public static class GatewaySetup
         services.AddSingleton<Remote.RemoteGate>();
         services.AddSingleton<Remote.HostedRunner>();
         services.AddSingleton<Virtual.VirtualHosts>();
+        services.AddSingleton<Sleep.SleepHosts>();
         services.AddSingleton<GatewayHandler>();
         return services;
     }

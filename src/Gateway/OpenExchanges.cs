@@ -12,7 +12,7 @@ namespace McpCan.Gateway;
 /// and a stop of the program does not wait for streams. One timer for all.
 /// </summary>
 internal sealed partial class OpenExchanges(
-    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, TrafficGate traffic, Remote.RemoteHosts remotes, Virtual.VirtualHosts virtuals, IHostApplicationLifetime lifetime,
+    IRouteSource routes, ITokenVerifier tokens, UpstreamPool upstreams, TrafficGate traffic, Remote.RemoteHosts remotes, Virtual.VirtualHosts virtuals, Sleep.SleepHosts sleepers, IHostApplicationLifetime lifetime,
     IOptions<GatewayOptions> options, TimeProvider time, ILogger<OpenExchanges> logger) : BackgroundService
 {
     private readonly ConcurrentDictionary<GatewayExchange, IPAddress?> _open = new();
@@ -63,6 +63,7 @@ internal sealed partial class OpenExchanges(
                     traffic.Sweep();
                     remotes.CloseIdle(routes.Find);
                     virtuals.CloseGone();
+                    await sleepers.CheckAsync(stoppingToken);
                     swept = time.GetTimestamp();
                 }
                 catch (Exception e) when (e is not OperationCanceledException)

@@ -23,7 +23,8 @@ internal sealed record SessionTicket(
     public bool Fits(GatewayEndpoint endpoint, GatewayRoute route, string principal) =>
         Endpoint == endpoint && InstanceId == route.InstanceId && Principal == principal
         && (route.UpstreamOf(Generation) is not null || route.Remote is { } remote && Remote.RemoteGeneration.Fits(Generation, remote)
-            || route.Virtual is { } offer && Generation == Virtual.VirtualHosts.Generation(offer));
+            || route.Virtual is { } offer && Generation == Virtual.VirtualHosts.Generation(offer)
+            || route.Sleep is { } sleep && Generation == Sleep.SleepHosts.Generation(sleep));
 }
 
 /// <summary>

@@ -23,6 +23,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     public DbSet<Package> Packages => Set<Package>();
     public DbSet<PackageVersion> PackageVersions => Set<PackageVersion>();
     public DbSet<Instance> Instances => Set<Instance>();
+    public DbSet<InstanceDefinitions> Definitions => Set<InstanceDefinitions>();
     public DbSet<Deployment> Deployments => Set<Deployment>();
     public DbSet<InstanceEvent> InstanceEvents => Set<InstanceEvent>();
     public DbSet<AccessLogEntry> AccessLog => Set<AccessLogEntry>();
@@ -72,9 +73,11 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             i.Property(x => x.Capture).AsJson();
             i.Property(x => x.Status).AsJson();
             i.Property(x => x.Place).AsJson();
+            i.Property(x => x.Pinned).AsJson();
             i.Property(x => x.Rollout).AsJson();
             i.Property(x => x.Revision).IsConcurrencyToken();
         });
+        builder.Entity<InstanceDefinitions>().HasKey(d => d.InstanceId);
         builder.Entity<Deployment>(d =>
         {
             d.HasIndex(x => new { x.InstanceId, x.StartedAt });

@@ -11,22 +11,21 @@ namespace McpCan.Gateway.Virtual;
 /// </summary>
 internal sealed class VirtualHost : IServerSource, IServerEras, IDisposable
 {
-    private const int MostSessions = 1000, MostPrincipals = 200;
-    private static readonly TimeSpan ConnectLimit = TimeSpan.FromMinutes(2);
+    private const int MostSessions = 1000;
 
-    private readonly Lock _gate = new();
     private readonly string _name;
     private readonly IRouteSource _routes;
     private readonly IWaker _waker;
     private readonly UpstreamPool _upstreams;
     private readonly RemoteHosts _remotes;
     private readonly TimeProvider _time;
-    private readonly Dictionary<string, Shared> _shared = [];
-    private bool _isDisposed;
+    private readonly SharedSessions _shared;
+    private int _disposed;
 
     public VirtualHost(GatewayRoute route, VirtualOffer offer, IRouteSource routes, IWaker waker, UpstreamPool upstreams, RemoteHosts remotes, TimeProvider time)
     {
         (Offer, _name, _routes, _waker, _upstreams, _remotes, _time) = (offer, route.Slug, routes, waker, upstreams, remotes, time);
+        _shared = new(Open, time);
         Engine = new(this, this, new SessionOptions { MaxMessageBytes = (int)Math.Min(route.MaxRequestBytes, int.MaxValue) }, MostSessions, time);
     }
 
@@ -45,38 +44,7 @@ internal sealed class VirtualHost : IServerSource, IServerEras, IDisposable
 
     public ValueTask<IServerConnection> RentLegacyAsync(string principal, CancellationToken cancellationToken) => new(Open(principal));
 
-    public async ValueTask<SharedServer> RentSharedAsync(string principal, CancellationToken cancellationToken)
-    {
-        Shared shared;
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
-            if (!_shared.TryGetValue(principal, out shared!) || shared.IsOver)
-            {
-                if (_shared.Count >= MostPrincipals) DropUnused();
-                _shared[principal] = shared = new(Open(principal));
-                shared.Connecting = ConnectAsync(shared);
-            }
-        }
-        await shared.Connecting.WaitAsync(cancellationToken);
-        return shared.Server;
-    }
-
-    private async Task ConnectAsync(Shared shared)
-    {
-        await Task.Yield(); // the caller holds the gate
-        using var limit = new CancellationTokenSource(ConnectLimit, _time);
-        try
-        {
-            shared.Link.Adopt(shared.Server);
-            await shared.Server.ConnectAsync(shared.Link, limit.Token);
-        }
-        catch (Exception e) when (e is OperationCanceledException or ServerUnavailableException)
-        {
-            shared.Link.Stop();
-            throw e as ServerUnavailableException ?? new ServerUnavailableException("the servers behind this address did not answer in time");
-        }
-    }
+    public ValueTask<SharedServer> RentSharedAsync(string principal, CancellationToken cancellationToken) => _shared.RentAsync(principal, cancellationToken);
 
     private VirtualLink Open(string principal) => new(Offer, _name, (instanceId, cancellationToken) => OpenMemberAsync(instanceId, principal, cancellationToken));
 
@@ -96,53 +64,13 @@ internal sealed class VirtualHost : IServerSource, IServerEras, IDisposable
             }
         }
         if (route?.Upstream is not { } upstream) throw new ServerUnavailableException(route?.UnavailableReason ?? "A server behind this address no longer exists.");
-        var client = _upstreams.Enter(upstream);
-        var server = new RemoteServer(client.Http, client.Mcp, [KeyValuePair.Create(HeaderRules.Principal, principal)]) { Time = _time };
-        return new WorkloadConnection(server.OpenStreamable(modern: false), client);
-    }
-
-    private void DropUnused()
-    {
-        foreach (var (principal, shared) in _shared.Where(entry => entry.Value.IsOver || entry.Value.Connecting.IsCompleted && !entry.Value.Server.IsUsed).ToArray())
-        {
-            _shared.Remove(principal);
-            shared.Link.Stop();
-        }
+        return new WorkloadConnection(_upstreams, upstream, principal, _time);
     }
 
     public void Dispose()
     {
-        lock (_gate)
-        {
-            if (_isDisposed) return;
-            _isDisposed = true;
-            foreach (var shared in _shared.Values) shared.Link.Stop();
-            _shared.Clear();
-        }
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        _shared.Dispose();
         Engine.Dispose();
-    }
-
-    /// <summary>The sessions at the members that the modern calls of one principal share.</summary>
-    private sealed class Shared(VirtualLink link)
-    {
-        public VirtualLink Link => link;
-        public SharedServer Server { get; } = new();
-        public Task Connecting { get; set; } = Task.CompletedTask;
-        public bool IsOver => Connecting.IsCompleted && Server.Link is null;
-    }
-
-    /// <summary>A session at the bridge of a workload.</summary>
-    private sealed class WorkloadConnection(StreamableHttpLink link, UpstreamClient client) : IServerConnection
-    {
-        private int _stopped;
-
-        public ServerLink Link => link;
-
-        public void Stop()
-        {
-            if (Interlocked.Exchange(ref _stopped, 1) != 0) return;
-            link.Stop();
-            client.Leave();
-        }
     }
 }

@@ -4,6 +4,8 @@ using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Net.Sockets;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using McpCan.Gateway.Sleep;
 using McpCan.Server.Hosting;
 
 namespace McpCan.Server.Instances;
@@ -18,6 +20,19 @@ namespace McpCan.Server.Instances;
 /// <param name="DurationMs">Time from the first request to the last answer.</param>
 public sealed record ProbeResult(bool Ok, string Phase, string? Reason, int? ToolCount, string? ServerInfo, string? ProtocolVersion, double DurationMs);
 
+/// <summary>What a probe is to tell besides its result.</summary>
+internal sealed class ProbeNotes
+{
+    /// <summary>Whether all definitions are to be read, too.</summary>
+    public bool WantsDefinitions { get; init; }
+    /// <summary>The result of initialize and those of all lists, when they were wanted and could be read.</summary>
+    public JsonObject? Definitions { get; set; }
+    /// <summary>Time until initialize was answered.</summary>
+    public double? InitializeMs { get; set; }
+    /// <summary>The tools.</summary>
+    public IReadOnlyList<FoundTool> Tools { get; set; } = [];
+}
+
 /// <summary>Speaks to a workload's bridge as a client would: initialize, tools/list, end of the session.</summary>
 internal sealed class BridgeProbe(TimeProvider time)
 {
@@ -25,21 +40,9 @@ internal sealed class BridgeProbe(TimeProvider time)
     private const long MostBytes = 32 << 20;
     private static readonly TimeSpan ToolsTime = TimeSpan.FromSeconds(30);
 
-    public async Task<ProbeResult> RunAsync(string address, int startSeconds, Func<string, Task>? phase, CancellationToken cancellationToken)
+    public async Task<ProbeResult> RunAsync(string address, int startSeconds, Func<string, Task>? phase, ProbeNotes? notes, CancellationToken cancellationToken)
     {
         using var http = Client(address);
-        return await RunAsync(http, startSeconds, phase, null, cancellationToken);
-    }
-
-    /// <summary>The same; the tools are added to a list.</summary>
-    public async Task<ProbeResult> ListToolsAsync(string address, int startSeconds, List<FoundTool> tools, CancellationToken cancellationToken)
-    {
-        using var http = Client(address);
-        return await RunAsync(http, startSeconds, null, tools, cancellationToken);
-    }
-
-    public async Task<ProbeResult> RunAsync(HttpClient http, int startSeconds, Func<string, Task>? phase, List<FoundTool>? tools, CancellationToken cancellationToken)
-    {
         var start = time.GetTimestamp();
         var at = "initialize";
         string? session = null;
@@ -52,11 +55,15 @@ internal sealed class BridgeProbe(TimeProvider time)
             session = id;
             var version = Text(hello, "protocolVersion");
             await NotifyAsync(http, session, version, limit.Token);
+            notes?.InitializeMs = Elapsed();
             at = "tools";
             if (phase is not null) await phase(at);
             limit.CancelAfter(ToolsTime);
-            var found = await ListToolsAsync(http, session, version, limit.Token);
-            tools?.AddRange(found);
+            // A server without tools is a server, too: it has prompts or resources only.
+            var list = await ListAsync(http, session, version, "tools/list", limit.Token);
+            List<FoundTool> found = [.. Items(list ?? [], "tools").Select(t => new FoundTool(Text(t, "name") ?? "", Text(t, "description")) { Definition = t })];
+            notes?.Tools = found;
+            if (notes is { WantsDefinitions: true }) notes.Definitions = await DefinitionsAsync(http, session, version, hello, list, limit.Token);
             return new ProbeResult(true, at, null, found.Count, Info(hello), version, Elapsed());
         }
         catch (RpcException e)
@@ -82,28 +89,66 @@ internal sealed class BridgeProbe(TimeProvider time)
         double Elapsed() => Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 1);
     }
 
-    private static async Task<List<FoundTool>> ListToolsAsync(HttpClient http, string? session, string? version, CancellationToken cancellationToken)
+    /// <summary>The pages of a list; null when the server does not have the method.</summary>
+    private static async Task<List<JsonElement>?> ListAsync(HttpClient http, string? session, string? version, string method, CancellationToken cancellationToken)
     {
-        var found = new List<FoundTool>();
+        var pages = new List<JsonElement>();
         string? cursor = null;
         for (var page = 0; page < MostPages; page++)
         {
-            JsonElement result;
             try
             {
                 object parameters = cursor is null ? new { } : new { cursor };
-                (result, _) = await CallAsync(http, session, version, 2 + page, "tools/list", parameters, cancellationToken);
+                var (result, _) = await CallAsync(http, session, version, 2 + page, method, parameters, cancellationToken);
+                pages.Add(result);
+                cursor = Text(result, "nextCursor");
             }
             catch (RpcException e) when (e.Code == Protocol.McpErrors.MethodNotFound)
             {
-                return []; // An answer: this server has prompts or resources only.
+                return null;
             }
-            if (result.ValueKind == JsonValueKind.Object && result.TryGetProperty("tools", out var tools) && tools.ValueKind == JsonValueKind.Array) found.AddRange(tools.EnumerateArray().Select(t => new FoundTool(Text(t, "name") ?? "", Text(t, "description")) { Definition = t }));
-            cursor = Text(result, "nextCursor");
             if (string.IsNullOrEmpty(cursor)) break;
         }
-        return found;
+        return pages;
     }
+
+    private static IEnumerable<JsonElement> Items(List<JsonElement> pages, string member) => pages.SelectMany(page =>
+        page.ValueKind == JsonValueKind.Object && page.TryGetProperty(member, out var items) && items.ValueKind == JsonValueKind.Array ? items.EnumerateArray() : default);
+
+    /// <summary>What the server says of itself, as far as it declares to have it; null when it could not be read.</summary>
+    private static async Task<JsonObject?> DefinitionsAsync(HttpClient http, string? session, string? version, JsonElement hello, List<JsonElement>? tools, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var results = new JsonObject();
+            foreach (var (method, member) in PinnedDefinitions.Lists)
+            {
+                var pages = method == "tools/list" ? tools
+                    : Declares(hello, method[..method.IndexOf('/', StringComparison.Ordinal)]) ? await ListAsync(http, session, version, method, cancellationToken) : null;
+                if (pages is null) continue;
+                var list = JsonObject.Create(pages[0])!;
+                list.Remove("nextCursor");
+                list[member] = new JsonArray([.. Items(pages, member).Select(Node)]);
+                results[method] = list;
+            }
+            return new JsonObject { ["hello"] = JsonObject.Create(hello), ["results"] = results };
+        }
+        catch (Exception e) when (e is RpcException or InvalidOperationException or ArgumentException or JsonException or HttpRequestException or IOException || e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            // The server is well all the same; it is woken for its lists.
+            return null;
+        }
+    }
+
+    private static JsonNode? Node(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Object => JsonObject.Create(element),
+        JsonValueKind.Array => JsonArray.Create(element),
+        _ => JsonValue.Create(element),
+    };
+
+    private static bool Declares(JsonElement hello, string capability) =>
+        hello.ValueKind == JsonValueKind.Object && hello.TryGetProperty("capabilities", out var capabilities) && capabilities.ValueKind == JsonValueKind.Object && capabilities.TryGetProperty(capability, out _);
 
     private static object InitializeParams => new
     {

@@ -61,6 +61,8 @@ public sealed class Instance
     public long Observed { get; set; }
     /// <summary>Term of the leader that observed last; one of an earlier term is not believed.</summary>
     public long Term { get; set; }
+    /// <summary>The definitions that stand in for it while it sleeps; null for none.</summary>
+    public PinnedVersion? Pinned { get; set; }
     /// <summary>Tools seen at the last probe.</summary>
     public int? ToolCount { get; set; }
     /// <summary>Server's name and version as it said at initialize.</summary>

@@ -44,6 +44,7 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
             .SetProperty(i => i.Place, instance.Place)
             .SetProperty(i => i.Observed, i => i.Observed + 1)
             .SetProperty(i => i.Term, term)
+            .SetProperty(i => i.Pinned, instance.Pinned)
             .SetProperty(i => i.ToolCount, instance.ToolCount)
             .SetProperty(i => i.ServerInfo, instance.ServerInfo)
             .SetProperty(i => i.ProtocolVersion, instance.ProtocolVersion), cancellationToken);
@@ -71,6 +72,7 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         await db.InstanceEvents.Where(e => e.InstanceId == instanceId).ExecuteDeleteAsync(cancellationToken);
         await db.Deployments.Where(d => d.InstanceId == instanceId).ExecuteDeleteAsync(cancellationToken);
+        await db.Definitions.Where(d => d.InstanceId == instanceId).ExecuteDeleteAsync(cancellationToken);
         await db.Instances.Where(i => i.Id == instanceId).ExecuteDeleteAsync(cancellationToken);
         routes.Remove(instanceId);
         Publish(instanceId);

@@ -41,7 +41,7 @@ internal sealed class InstanceInspector(EnvironmentMap environments, BridgeProbe
     }
 
     private async Task<ProbeResult> ProbeWorkloadAsync(Instance instance, CancellationToken cancellationToken) =>
-        await probe.RunAsync((await RunningAsync(instance, cancellationToken)).Address, instance.Limits.StartSeconds, null, cancellationToken);
+        await probe.RunAsync((await RunningAsync(instance, cancellationToken)).Address, instance.Limits.StartSeconds, null, null, cancellationToken);
 
     private async Task<WorkloadStatus> RunningAsync(Instance instance, CancellationToken cancellationToken) =>
         (environments.Find(instance.Environment) is { } runtime ? await runtime.GetStatusAsync(instance.Id, cancellationToken) : null) ?? throw NotRunning(instance);

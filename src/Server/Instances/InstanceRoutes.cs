@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using McpCan.Gateway;
+using McpCan.Gateway.Sleep;
 using McpCan.Server.Hosting;
 
 namespace McpCan.Server.Instances;
@@ -73,6 +74,8 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
         Upstream = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false } ? upstream : null,
         IsAsleep = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false, Limits.SleepSeconds: > 0, Status.State: InstanceStates.Sleeping or InstanceStates.Starting },
         Draining = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false } ? draining : [],
+        Sleep = instance is { Mode: InstanceModes.Managed, ShouldRun: true, Deleting: false, Limits.SleepSeconds: > 0, Pinned: { } pinned } && pinned.Generation == instance.Generation
+            ? new SleepOffer(pinned.Generation, pinned.Hash, TimeSpan.FromSeconds(instance.Limits.SessionIdleSeconds)) : null,
         Remote = instance is { Mode: InstanceModes.Proxy, ShouldRun: true, Deleting: false, Remote: { } remote } ? Open(remote, known) : null,
         Virtual = instance is { Mode: InstanceModes.Virtual, ShouldRun: true, Deleting: false } ? instance.Virtual?.Offer(instance.Generation) : null,
         DirectOnly = instance is { Mode: InstanceModes.Direct, Deleting: false },

@@ -108,8 +108,8 @@ internal sealed partial class InstanceWorker
         await _retiring.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         try
         {
-            var before = new List<FoundTool>();
-            if (old is not null && !(await services.Probe.ListToolsAsync(old.Address, instance.Limits.StartSeconds, before, cancellationToken)).Ok) old = null;
+            var (before, after) = (new ProbeNotes(), new ProbeNotes());
+            if (old is not null && !(await services.Probe.RunAsync(old.Address, instance.Limits.StartSeconds, null, before, cancellationToken)).Ok) old = null;
             WorkloadStatus run;
             await services.StartSlots.WaitAsync(cancellationToken);
             try
@@ -123,15 +123,14 @@ internal sealed partial class InstanceWorker
             {
                 services.StartSlots.Release();
             }
-            var after = new List<FoundTool>();
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var exit = runtime.WaitForExitAsync(TrialId, stop.Token);
-            var probing = services.Probe.ListToolsAsync(run.Address, instance.Limits.StartSeconds, after, stop.Token);
+            var probing = services.Probe.RunAsync(run.Address, instance.Limits.StartSeconds, null, after, stop.Token);
             if (await Task.WhenAny(probing, exit) == exit && !probing.IsCompleted) throw new WorkloadFailedException(await exit ?? new WorkloadExit(null, null, "initialize", "The version ended before it answered.", [], _time.GetUtcNow()));
             var probe = await probing;
             await stop.CancelAsync();
             await ((Task)exit).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (probe.Ok) return new Trial(run, null, [], old is null ? null : ToolChanges.Compare(before, after));
+            if (probe.Ok) return new Trial(run, null, [], old is null ? null : ToolChanges.Compare(before.Tools, after.Tools));
             var lines = new List<string>();
             await foreach (var line in runtime.ReadLogsAsync(TrialId, new LogQuery { Tail = 20 }, cancellationToken)) lines.Add(line.Msg);
             var why = await runtime.GetServerExitAsync(TrialId, cancellationToken);

@@ -79,7 +79,8 @@ internal sealed partial class InstanceWorker
     {
         var exit = runtime.WaitForExitAsync(id, CancellationToken.None);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var probing = services.Probe.RunAsync(run.Address, _instance.Limits.StartSeconds, phase => PhaseAsync(phase, stop.Token), stop.Token);
+        var notes = new ProbeNotes { WantsDefinitions = _instance.Limits.SleepSeconds > 0 };
+        var probing = services.Probe.RunAsync(run.Address, _instance.Limits.StartSeconds, phase => PhaseAsync(phase, stop.Token), notes, stop.Token);
         if (await Task.WhenAny(probing, exit) == exit && !probing.IsCompleted)
         {
             await stop.CancelAsync();
@@ -94,6 +95,7 @@ internal sealed partial class InstanceWorker
         (_run, _exit, _probeFailures, _probeSoon, _probedAt, _lastUse, _wake) = (run, exit, 0, false, _time.GetTimestamp(), _time.GetUtcNow(), false);
         (_instance.ToolCount, _instance.ServerInfo, _instance.ProtocolVersion) = (probe.ToolCount, probe.ServerInfo, probe.ProtocolVersion);
         StoodIn(runtime, _lifetime);
+        _instance.Pinned = notes.Definitions is { } said ? await services.Definitions.PinAsync(_instance, said, cancellationToken) : null;
         await ShowAsync(s => Up(s, run), cancellationToken);
         await services.Changes.NoteAsync(id, "running", $"{probe.ServerInfo}: {probe.ToolCount?.ToString(CultureInfo.InvariantCulture)} tools", cancellationToken);
     }

@@ -180,7 +180,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         if (!_probeSoon) return;
         (_probeSoon, _probedAt) = (false, _time.GetTimestamp());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var probe = services.Probe.RunAsync(run.Address, Math.Min(_instance.Limits.StartSeconds, 30), null, stop.Token);
+        var probe = services.Probe.RunAsync(run.Address, Math.Min(_instance.Limits.StartSeconds, 30), null, null, stop.Token);
         await Task.WhenAny(probe, _exit, _nudged.Task);
         if (probe.IsCompleted)
         {

@@ -1,4 +1,5 @@
 using McpCan.Gateway;
+using McpCan.Gateway.Sleep;
 using McpCan.Server.Access;
 using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
@@ -20,6 +21,8 @@ internal static class InstancesSetup
         services.AddSingleton<InstanceFeed>();
         services.AddSingleton<Waker>();
         services.AddSingleton<IWaker>(s => s.GetRequiredService<Waker>());
+        services.AddSingleton<DefinitionStore>();
+        services.AddSingleton<IPinnedDefinitions>(s => s.GetRequiredService<DefinitionStore>());
         services.AddSingleton<InstanceSync>();
         services.AddHostedService(s => s.GetRequiredService<InstanceSync>());
         services.AddHealthChecks().AddCheck<InstanceSync>("routes", tags: ["ready"]);

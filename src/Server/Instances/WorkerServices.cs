@@ -9,7 +9,7 @@ namespace McpCan.Server.Instances;
 /// <summary>What all workers share.</summary>
 internal sealed record WorkerServices(
     IDbContextFactory<McpCanDb> Databases, EnvironmentMap Environments, InstanceChanges Changes, InstanceRoutes Routes, BridgeProbe Probe, RemoteProbe Remotes,
-    Waker Waker, PackageManager Packages, SecretProtector Protector, McpCanOptions Options, TimeProvider Time, ILogger<InstanceWorker> Logger)
+    Waker Waker, DefinitionStore Definitions, PackageManager Packages, SecretProtector Protector, McpCanOptions Options, TimeProvider Time, ILogger<InstanceWorker> Logger)
 {
     /// <summary>Starts at the same time: more only make each other slow.</summary>
     public SemaphoreSlim StartSlots { get; } = new(4, 4);

@@ -45,6 +45,7 @@ public abstract class SleepTests<TApp>(TApp app) : IClassFixture<TApp> where TAp
         var id = made.GetProperty("id").GetString()!;
         await BecomesAsync(id, "Running", "Sleeping");
         var client = await ClientAsync(made);
+        await client.CallAsync("echo", new { text = "up" });
         var started = await GetAsync(id);
         await app.Operator.PostAsync(new Uri($"api/v1/instances/{id}/probe", UriKind.Relative), null, Cancel);
         for (var begin = TimeProvider.System.GetTimestamp(); TimeProvider.System.GetElapsedTime(begin) < TimeSpan.FromSeconds(3);) // three times what would let it fall asleep

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using McpCan.Gateway;
+using McpCan.Gateway.Sleep;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Hosting;
@@ -11,7 +12,7 @@ using Microsoft.Extensions.Logging;
 namespace McpCan.UnitTests.Gateway;
 
 /// <summary>A real gateway on a port before a real server on a Unix domain socket; each test says what that server does.</summary>
-internal sealed class GatewayBed : IRouteSource, IWaker, ITokenVerifier, IAccessLog, IAsyncDisposable
+internal sealed class GatewayBed : IRouteSource, IWaker, IPinnedDefinitions, ITokenVerifier, IAccessLog, IAsyncDisposable
 {
     public const string Good = "mct_good";
     public const string Other = "mct_other";
@@ -54,7 +55,7 @@ internal sealed class GatewayBed : IRouteSource, IWaker, ITokenVerifier, IAccess
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton<IRouteSource>(bed).AddSingleton<IWaker>(bed).AddSingleton<ITokenVerifier>(bed).AddSingleton<IAccessLog>(bed);
+        builder.Services.AddSingleton<IRouteSource>(bed).AddSingleton<IWaker>(bed).AddSingleton<IPinnedDefinitions>(bed).AddSingleton<ITokenVerifier>(bed).AddSingleton<IAccessLog>(bed);
         builder.Services.AddSingleton<IDataProtectionProvider>(new EphemeralDataProtectionProvider());
         builder.Services.AddMcpGateway(options =>
         {
@@ -75,6 +76,8 @@ internal sealed class GatewayBed : IRouteSource, IWaker, ITokenVerifier, IAccess
     public string HttpAddress => _upstream.Urls.Single(url => url.StartsWith("http://127.", StringComparison.Ordinal));
 
     public string SocketPath => Path.Combine(_folder, "bridge.sock");
+
+    public Task<PinnedDefinitions?> FindAsync(string instanceId, CancellationToken cancellationToken) => Task.FromResult<PinnedDefinitions?>(null);
 
     public Task<GatewayRoute?> WakeAsync(string instanceId, CancellationToken cancellationToken) => Task.FromResult(Routes.GetValueOrDefault(instanceId));
 
