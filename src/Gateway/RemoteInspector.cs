@@ -14,6 +14,8 @@ public sealed record RemoteReport
 {
     /// <summary>Why it cannot be used, in one sentence without its address; null when it can.</summary>
     public string? Error { get; init; }
+    /// <summary>What went wrong on the way to it; null when nothing did, or when it is the server that is wrong.</summary>
+    public RemoteFailure? Failure { get; init; }
     /// <summary>What it speaks; <see cref="RemoteTransport.Auto"/> when that was not found out.</summary>
     public RemoteTransport Transport { get; init; }
     /// <summary>Whether it takes <c>initialize</c>.</summary>
@@ -62,7 +64,7 @@ public sealed class RemoteInspector(IOptions<GatewayOptions> options, TimeProvid
         }
         catch (RemoteException e)
         {
-            return report with { Error = e.Sentence, RequiresAuthorization = e.Failure == RemoteFailure.Unauthorized || e.Status == 403 };
+            return report with { Error = e.Sentence, Failure = e.Failure, RequiresAuthorization = e.Failure == RemoteFailure.Unauthorized || e.Status == 403 };
         }
         catch (ServerUnavailableException e)
         {

@@ -10,7 +10,7 @@ internal sealed class GatewayInspector(RemoteInspector gateway, TimeProvider tim
         var start = time.GetTimestamp();
         var report = await gateway.DetectAsync(remote, cancellationToken);
         return new RemoteFindings(
-            report.Error is null, report.Error, report.RequiresAuthorization,
+            report.Error is null, report.Error, report.Failure is { } failure ? System.Text.Json.JsonNamingPolicy.KebabCaseLower.ConvertName(failure.ToString()) : null, report.RequiresAuthorization,
             report.Transport switch
             {
                 RemoteTransport.StreamableHttp => RemoteTransports.StreamableHttp,

@@ -23,7 +23,8 @@ internal static class InstanceEndpoints
         all.MapPost("/{id}/start", Start).RequireAuthorization(Policies.Operate).WithName("startInstance").WithSummary("Start an instance; a proxied one is switched on");
         all.MapPost("/{id}/stop", Stop).RequireAuthorization(Policies.Operate).WithName("stopInstance").WithSummary("Stop an instance, a proxied one is switched off; what the next start needs stays");
         all.MapPost("/{id}/restart", Restart).RequireAuthorization(Policies.Operate).WithName("restartInstance").WithSummary("Restart an instance");
-        all.MapPost("/{id}/probe", Probe).RequireAuthorization(Policies.Operate).WithName("probeInstance").WithSummary("Ask the server for its tools now");
+        all.MapPost("/{id}/probe", Probe).RequireAuthorization(Policies.Operate).WithName("probeInstance").WithSummary("Check an instance step by step: what is wrong, the likely cause, and how to mend it")
+            .WithDescription("Answers 200 also when it is not well: 'ok' is false then, 'finding' says what it is, 'cause' and 'mend' say it in words.");
         all.MapPost("/detect", Detect).RequireAuthorization(Policies.Operate).WithName("detectRemote").WithSummary("Find out what answers at the address of a remote server")
             .WithDescription("Answers 200 also when nothing usable was found: 'ok' is false then, and 'error' says why. With 'instance' the stored secrets of that instance are used where 'remote' keeps them.");
         all.MapGet("/{id}/usage", Usage).RequireAuthorization(Policies.Read).WithName("getInstanceUsage").WithSummary("CPU, memory and sessions of a running instance");
@@ -65,8 +66,8 @@ internal static class InstanceEndpoints
     private static async Task<Accepted<InstanceView>> Restart(string id, InstanceManager instances, ClaimsPrincipal user, PublicAddress address, HttpContext http, CancellationToken cancellationToken) =>
         Accepted(await instances.RestartAsync(id, user.Actor(), cancellationToken), address, http);
 
-    private static async Task<Ok<ProbeResult>> Probe(string id, InstanceManager instances, InstanceInspector inspector, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await inspector.ProbeAsync(await instances.GetAsync(id, cancellationToken), cancellationToken));
+    private static async Task<Ok<Diagnosis>> Probe(string id, InstanceManager instances, InstanceDoctor doctor, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await doctor.CheckAsync(await instances.GetAsync(id, cancellationToken), cancellationToken));
 
     private static async Task<Ok<RemoteFindings>> Detect(DetectInput input, RemoteProbe remotes, CancellationToken cancellationToken) =>
         TypedResults.Ok(await remotes.DetectAsync(input, cancellationToken));

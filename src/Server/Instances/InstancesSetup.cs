@@ -38,6 +38,7 @@ internal static class InstancesSetup
         services.AddSingleton<IRemoteInspector, GatewayInspector>();
         services.AddSingleton<RemoteProbe>();
         services.AddSingleton<InstanceInspector>();
+        services.AddSingleton<InstanceDoctor>();
         services.AddSingleton<PlaygroundSessions>();
         services.AddSingleton(s => new InstanceManager(
             s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<RemoteSettings>(), s.GetRequiredService<EnvironmentMap>(),

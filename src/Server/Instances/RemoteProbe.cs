@@ -21,16 +21,19 @@ internal sealed class RemoteProbe(RemoteSettings settings, IRemoteInspector insp
     }
 
     /// <summary>Whether a proxied server answers.</summary>
-    public async Task<ProbeResult> ProbeAsync(Instance instance, CancellationToken cancellationToken)
+    public async Task<ProbeResult> ProbeAsync(Instance instance, CancellationToken cancellationToken) => (await AskAsync(instance, cancellationToken)).Probe;
+
+    /// <summary>The same with the kind of failure on the way to it.</summary>
+    public async Task<(ProbeResult Probe, string? Failure)> AskAsync(Instance instance, CancellationToken cancellationToken)
     {
         try
         {
             var found = await inspector.DetectAsync(settings.Open(instance.Remote!), cancellationToken);
-            return new ProbeResult(found.Ok, found.Ok || found.ServerInfo is not null ? "tools" : "initialize", found.Error, found.Ok ? found.Tools.Count : null, found.ServerInfo, found.ProtocolVersion, found.DurationMs);
+            return (new ProbeResult(found.Ok, found.Ok || found.ServerInfo is not null ? "tools" : "initialize", found.Error, found.Ok ? found.Tools.Count : null, found.ServerInfo, found.ProtocolVersion, found.DurationMs), found.Failure);
         }
         catch (ProblemException e)
         {
-            return new ProbeResult(false, "initialize", e.Message, null, null, null, 0);
+            return (new ProbeResult(false, "initialize", e.Message, null, null, null, 0), "forbidden");
         }
     }
 }

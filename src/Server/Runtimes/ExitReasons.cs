@@ -5,26 +5,28 @@ namespace McpCan.Server.Runtimes;
 /// <summary>Says in one sentence how a process ended and what probably caused it, from its exit code and last lines.</summary>
 public static partial class ExitReasons
 {
-    private static readonly (Regex Seen, string Cause)[] Rules =
+    private const string AtLimit = "The kernel ended it because it reached its memory limit. Raise the limit.";
+
+    private static readonly (Regex Seen, string Kind, string Cause)[] Rules =
     [
-        (OutOfMemory(), "It ran out of memory. Raise the memory limit."),
-        (NoSuchProgram(), "The program was not found: $1. Check the command's spelling and that the program is installed on the server's machine."),
-        (NotFoundInRegistry(), "The package is not in the registry. Check its name and version."),
-        (RegistryUnreachable(), "A host cannot be reached ($1). Check the network, DNS and proxy settings of the server's machine."),
-        (Certificate(), "The certificate of a host was not accepted. Set NODE_EXTRA_CA_CERTS or SSL_CERT_FILE for MCPCAN when a proxy of your own stands between."),
-        (NoMatchingVersion(), "No version of the package fits ($1). Check its name, its version and the interpreter's version."),
-        (NodeModule(), "The module '$1' is missing. Add it to package.json, or check the path of the file that is started."),
-        (PythonModule(), "The Python module '$1' is missing. Add it to requirements.txt or pyproject.toml."),
-        (MissingVariable(), "A setting is missing: $0. Set the variable in the instance's environment."),
-        (Credentials(), "It wants credentials: $0. Set the API key or token in the instance's environment."),
-        (SyntaxFault(), "The code has a fault that keeps it from starting: $0."),
-        (PortTaken(), "It wants a port that is taken. An MCP server started by MCPCAN should speak over stdio and open no port."),
-        (ReadOnly(), "It wrote to a folder that is read-only. It can write to its home, to /tmp and to its own folder."),
-        (MissingFile(), "A file was not found: $1. Files of the server's machine are not visible to a workload; upload them as a package."),
-        (NotPermitted(), "Something was not permitted: $0."),
-        (DiskFull(), "The disk is full, or a file grew above the file size limit."),
-        (ConnectionRefused(), "It could not connect to $1. A workload cannot reach a service that does not run there."),
-        (Usage(), "It did not accept its arguments. Check them: $0."),
+        (OutOfMemory(), "out-of-memory", "It ran out of memory. Raise the memory limit."),
+        (NoSuchProgram(), "no-program", "The program was not found: $1. Check the command's spelling and that the program is installed on the server's machine."),
+        (NotFoundInRegistry(), "no-package", "The package is not in the registry. Check its name and version."),
+        (RegistryUnreachable(), "no-network", "A host cannot be reached ($1). Check the network, DNS and proxy settings of the server's machine."),
+        (Certificate(), "certificate", "The certificate of a host was not accepted. Set NODE_EXTRA_CA_CERTS or SSL_CERT_FILE for MCPCAN when a proxy of your own stands between."),
+        (NoMatchingVersion(), "no-version", "No version of the package fits ($1). Check its name, its version and the interpreter's version."),
+        (NodeModule(), "no-module", "The module '$1' is missing. Add it to package.json, or check the path of the file that is started."),
+        (PythonModule(), "no-module", "The Python module '$1' is missing. Add it to requirements.txt or pyproject.toml."),
+        (MissingVariable(), "no-setting", "A setting is missing: $0. Set the variable in the instance's environment."),
+        (Credentials(), "credentials", "It wants credentials: $0. Set the API key or token in the instance's environment."),
+        (SyntaxFault(), "code-fault", "The code has a fault that keeps it from starting: $0."),
+        (PortTaken(), "port-taken", "It wants a port that is taken. An MCP server started by MCPCAN should speak over stdio and open no port."),
+        (ReadOnly(), "read-only", "It wrote to a folder that is read-only. It can write to its home, to /tmp and to its own folder."),
+        (MissingFile(), "no-file", "A file was not found: $1. Files of the server's machine are not visible to a workload; upload them as a package."),
+        (NotPermitted(), "not-permitted", "Something was not permitted: $0."),
+        (DiskFull(), "disk-full", "The disk is full, or a file grew above the file size limit."),
+        (ConnectionRefused(), "no-service", "It could not connect to $1. A workload cannot reach a service that does not run there."),
+        (Usage(), "arguments", "It did not accept its arguments. Check them: $0."),
     ];
 
     /// <summary>One sentence or two: how it ended, and the likely cause.</summary>
@@ -44,13 +46,31 @@ public static partial class ExitReasons
             (_, { } c) => $"{program} exited with code {c}.",
             _ => $"{program} ended.",
         };
-        var cause = outOfMemory ? "The kernel ended it because it reached its memory limit. Raise the limit." : Cause(code, lastLines);
+        var cause = outOfMemory ? AtLimit : Cause(code, lastLines);
         return cause is null ? how : $"{how} {cause}";
+    }
+
+    /// <summary>What kind of end it was, one word for programs: <c>out-of-memory</c>, <c>no-program</c>, … or <c>ended</c> when nothing more is known.</summary>
+    public static string Kind(WorkloadExit exit)
+    {
+        if (exit.Reason.Contains(AtLimit, StringComparison.Ordinal)) return "out-of-memory";
+        foreach (var (seen, kind, _) in Rules)
+        {
+            if (exit.LastLines.Append(exit.Reason).Any(line => line.Length <= 4000 && seen.IsMatch(line))) return kind;
+        }
+        return exit switch
+        {
+            { Code: 127 } => "no-program",
+            { Code: 0 } => "ended-by-itself",
+            { Code: null, Signal: null, Phase: "initialize" or "tools" } => "no-answer",
+            { Phase: "install" } => "install",
+            _ => "ended",
+        };
     }
 
     private static string? Cause(int? code, IReadOnlyList<string> lines)
     {
-        foreach (var (seen, cause) in Rules)
+        foreach (var (seen, _, cause) in Rules)
         {
             foreach (var line in lines.Reverse())
             {

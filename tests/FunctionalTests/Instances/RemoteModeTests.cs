@@ -135,7 +135,7 @@ public abstract class RemoteModeTests<TApp>(TApp app) : IClassFixture<TApp>, IAs
         using var answer = await CallAsync(made);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
         Assert.Contains("switched off", await answer.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
-        await PostAsync($"instances/{id}/probe", HttpStatusCode.Conflict, "not-running");
+        Assert.Equal("switched-off", (await PostAsync($"instances/{id}/probe")).GetProperty("finding").GetString());
 
         await PostAsync($"instances/{id}/start");
         await BecomesAsync(id, "Running");

@@ -9,7 +9,7 @@ namespace McpCan.UnitTests.Web;
 /// <summary>Both languages are complete, and every text that a page asks for exists.</summary>
 public sealed partial class TextsTests
 {
-    public static TheoryData<Type> Areas() => [.. typeof(ShellTexts).Assembly.GetTypes().Where(t => t.Namespace == typeof(ShellTexts).Namespace && t.Name.EndsWith("Texts", StringComparison.Ordinal))];
+    public static TheoryData<Type> Areas() => [.. typeof(ShellTexts).Assembly.GetTypes().Where(t => t.Name.EndsWith("Texts", StringComparison.Ordinal))];
 
     [Theory]
     [MemberData(nameof(Areas))]
