@@ -29,6 +29,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     public DbSet<AccessLogEntry> AccessLog => Set<AccessLogEntry>();
     public DbSet<AccessPayload> AccessPayloads => Set<AccessPayload>();
     public DbSet<TrafficCount> Traffic => Set<TrafficCount>();
+    public DbSet<UsageCount> Usage => Set<UsageCount>();
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
 
     protected override void OnModelCreating(ModelBuilder builder)
@@ -96,6 +97,11 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
         {
             c.HasKey(x => new { x.InstanceId, x.Minute, x.Method, x.Target, x.TokenId, x.Client, x.Bucket });
             c.HasIndex(x => x.Minute);
+        });
+        builder.Entity<UsageCount>(u =>
+        {
+            u.HasKey(x => new { x.InstanceId, x.Minute });
+            u.HasIndex(x => x.Minute);
         });
     }
 

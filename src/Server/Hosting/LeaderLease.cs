@@ -22,14 +22,18 @@ internal sealed partial class LeaderLease(IDbContextFactory<McpCanDb> databases,
     private readonly string _owner = Ids.New("p");
     private readonly Bell _freed = new();
     private int _listening;
+    private volatile Leadership? _current;
 
     /// <summary>Data folder of the process that leads, as seen at the last try; null while nobody does.</summary>
     public string? LeadingNode { get; private set; }
 
+    /// <summary>Whether this process has the right now.</summary>
+    public bool Leads => _current is { Holds: true };
+
     /// <summary>Takes the right, or null while another process has it or the database does not answer.</summary>
     public async Task<Leadership?> TryTakeAsync(CancellationToken cancellationToken)
     {
-        if (!options.UsesPostgres) return Leadership.Sole;
+        if (!options.UsesPostgres) return _current = Leadership.Sole;
         var held = _folder.TryLock(LockFile);
         try
         {
@@ -40,7 +44,7 @@ internal sealed partial class LeaderLease(IDbContextFactory<McpCanDb> databases,
                 LogTaken(term);
                 var leadership = new Leadership(this, term, held, begin);
                 held = null;
-                return leadership;
+                return _current = leadership;
             }
             return null;
         }
@@ -150,6 +154,9 @@ internal sealed partial class LeaderLease(IDbContextFactory<McpCanDb> databases,
 
         /// <summary>Cancelled when the right is gone, or may be.</summary>
         public CancellationToken Lost => _lost.Token;
+
+        /// <summary>Whether the right is there still.</summary>
+        public bool Holds => !_ending.IsCancellationRequested && !_lost.IsCancellationRequested;
 
         /// <summary>Whether nothing of this process runs any more, so that a process with another data folder need not wait.</summary>
         public bool LeavesNothing { get; set; }

@@ -144,6 +144,22 @@ internal sealed class Cgroups
     /// <summary>Processes and threads now; null when no group tells.</summary>
     public static int? Count(IEnumerable<string> folders) => (int?)folders.Select(f => Number(f, "pids.current")).FirstOrDefault(n => n is not null);
 
+    /// <summary>Bytes that came from and went to the network of the first process, which must have one of its own.</summary>
+    public static (long? Received, long? Sent) Network(IEnumerable<string> folders)
+    {
+        var process = folders.SelectMany(f => Lines(Path.Combine(f, "cgroup.procs"))).FirstOrDefault();
+        long? received = null, sent = null;
+        // inter-face | receive: bytes packets errs drop fifo frame compressed multicast | transmit: bytes …
+        foreach (var line in process is null ? [] : Lines($"/proc/{process}/net/dev"))
+        {
+            if (line.Split(':') is not [var name, var numbers] || name.Trim() == "lo") continue;
+            var fields = numbers.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (fields.Length < 9 || !long.TryParse(fields[0], out var from) || !long.TryParse(fields[8], out var to)) continue;
+            (received, sent) = ((received ?? 0) + from, (sent ?? 0) + to);
+        }
+        return (received, sent);
+    }
+
     private void Use(string[] controllers, string mount, string? own, string installation)
     {
         foreach (var start in new[] { own is null ? mount : mount + own.TrimEnd('/'), mount }.Distinct().Where(Directory.Exists))

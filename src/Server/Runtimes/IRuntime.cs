@@ -232,7 +232,9 @@ public sealed record LogQuery
 /// <param name="CpuSeconds">CPU time used since the start of the run.</param>
 /// <param name="MemoryBytes">Resident memory now.</param>
 /// <param name="Processes">Processes now.</param>
-public sealed record WorkloadUsage(double CpuSeconds, long MemoryBytes, int Processes);
+/// <param name="ReceivedBytes">Bytes from the network since the start of the run; null where that is not measured.</param>
+/// <param name="SentBytes">Bytes to the network; null where that is not measured.</param>
+public sealed record WorkloadUsage(double CpuSeconds, long MemoryBytes, int Processes, long? ReceivedBytes = null, long? SentBytes = null);
 
 /// <summary>Whether an environment can be used.</summary>
 /// <param name="Usable">Whether workloads can be started at all.</param>

@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace McpCan.Server.Traffic;
 
-/// <summary>Deletes records, payloads and counts that are older than the settings ask to keep, and makes hours of old minutes; all in small steps that let others write in between.</summary>
+/// <summary>Deletes records, payloads, counts and minutes of use that are older than the settings ask to keep, and makes hours of old minutes; all in small steps that let others write in between.</summary>
 internal sealed partial class AccessLogRetention(IDbContextFactory<McpCanDb> databases, McpCanOptions options, TimeProvider time, ILogger<AccessLogRetention> logger) : BackgroundService
 {
     private const int Chunk = 2000;
@@ -17,6 +17,8 @@ internal sealed partial class AccessLogRetention(IDbContextFactory<McpCanDb> dat
         var (records, payloads) = (now.AddDays(-options.AccessLogDays), now.AddDays(-Math.Min(options.PayloadDays, options.AccessLogDays)));
         var counts = now.AddDays(-options.TrafficDays).UtcTicks / TimeSpan.TicksPerMinute;
         await DeleteAsync(db => db.AccessPayloads.Where(p => db.AccessPayloads.Where(o => o.Time < payloads).OrderBy(o => o.Time).Select(o => o.Id).Take(Chunk / 10).Contains(p.Id)), Chunk / 10, cancellationToken);
+        await DeleteAsync(db => db.Usage.Where(u => u.Minute < counts), int.MaxValue, cancellationToken);
+        await FoldUsageAsync(now.AddDays(-options.TrafficMinuteDays).UtcTicks / TimeSpan.TicksPerHour * 60, cancellationToken);
         await DeleteHoursAsync(counts, cancellationToken);
         await FoldAsync(now.AddDays(-options.TrafficMinuteDays).UtcTicks / TimeSpan.TicksPerHour * 60, cancellationToken);
         return await DeleteAsync(db => db.AccessLog.Where(r => db.AccessLog.Where(o => o.Time < records).OrderBy(o => o.Time).Select(o => o.Id).Take(Chunk).Contains(r.Id)), Chunk, cancellationToken);
@@ -69,6 +71,16 @@ internal sealed partial class AccessLogRetention(IDbContextFactory<McpCanDb> dat
             await using var db = await databases.CreateDbContextAsync(cancellationToken);
             if (await db.Traffic.Where(c => c.Minute < before && c.Minute % 60 != 0).MinAsync(c => (long?)c.Minute, cancellationToken) is not { } oldest) return;
             await TrafficTable.FoldAsync(db, oldest / 60 * 60, cancellationToken);
+        }
+    }
+
+    private async Task FoldUsageAsync(long before, CancellationToken cancellationToken)
+    {
+        for (; ; await Task.Delay(Pause, time, cancellationToken))
+        {
+            await using var db = await databases.CreateDbContextAsync(cancellationToken);
+            if (await db.Usage.Where(u => u.Minute < before && u.Minute % 60 != 0).MinAsync(u => (long?)u.Minute, cancellationToken) is not { } oldest) return;
+            await UsageTable.FoldAsync(db, oldest / 60 * 60, cancellationToken);
         }
     }
 

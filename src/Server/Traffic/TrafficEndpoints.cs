@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Security.Claims;
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
+using McpCan.Server.Instances;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
@@ -25,6 +26,7 @@ internal static class TrafficEndpoints
     {
         var traffic = api.MapGroup("/traffic").WithTags("Traffic").RequireAuthorization(Policies.Read);
         traffic.MapGet("", Series).WithName("getTraffic").WithSummary("Calls, errors, durations and bytes over time");
+        api.MapGet("/instances/{id}/usage/history", UsageHistory).RequireAuthorization(Policies.Read).WithTags("Instances").WithName("getInstanceUsageHistory").WithSummary("CPU, memory, processes and network of an instance over time");
         traffic.MapGet("/summary", Summary).WithName("getTrafficSummary").WithSummary("The last hour of every instance that had calls");
     }
 
@@ -58,6 +60,10 @@ internal static class TrafficEndpoints
 
     private static async Task<Ok<TrafficSeries>> Series([AsParameters] TrafficQuery query, [FromServices] TrafficReader reader, CancellationToken cancellationToken) =>
         TypedResults.Ok(await reader.ReadAsync(query, cancellationToken));
+
+    private static async Task<Ok<UsageSeries>> UsageHistory(
+        string id, [AsParameters] UsageQuery query, InstanceManager instances, [FromServices] UsageReader reader, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await reader.ReadAsync(await instances.GetAsync(id, cancellationToken), query, cancellationToken));
 
     private static Ok<IReadOnlyList<TrafficSummary>> Summary([FromServices] TrafficWindow window) => TypedResults.Ok(window.All());
 }

@@ -80,11 +80,13 @@ internal sealed class TrafficReader(IDbContextFactory<McpCanDb> databases, McpCa
         return source;
     }
 
-    private TrafficSteps Steps(TrafficQuery query)
+    /// <summary>The steps that a query asks for, each at least so many seconds (a whole minute, when above one) long.</summary>
+    public TrafficSteps Steps(TrafficQuery query, long least = 1)
     {
         var end = query.To ?? time.GetUtcNow();
         var start = query.From ?? end.AddHours(-1);
         var seconds = Seconds(query.Step, end - start);
+        if (seconds > 0 && least > 1) seconds = (Math.Max(seconds, least) + least - 1) / least * least;
         // Older than that only hours are kept.
         if (seconds > 0 && start < time.GetUtcNow().AddDays(-options.TrafficMinuteDays)) seconds = (seconds + 3599) / 3600 * 3600;
         new Checks().That(start < end, "from", "'from' must be before 'to'.")

@@ -17,6 +17,9 @@ internal static class TrafficSetup
         if (!options.HasConsole) return;
         services.AddSingleton<AccessLogReader>();
         services.AddSingleton<TrafficReader>();
+        services.AddSingleton<UsageReader>();
+        services.AddSingleton<UsageSampler>();
+        services.AddHostedService(s => s.GetRequiredService<UsageSampler>());
         services.AddSingleton<AccessLogRetention>();
         services.AddHostedService(s => s.GetRequiredService<AccessLogRetention>());
     }

@@ -178,10 +178,15 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
     {
         if (await CurrentAsync(Folder(instanceId), cancellationToken) is not { } state) return null;
         var (cpu, memory) = Cgroups.Usage(state.Groups);
-        if (cpu is { } seconds && memory is { } bytes && Cgroups.Count(state.Groups) is { } count) return new(seconds, bytes, count);
+        if (cpu is { } seconds && memory is { } bytes && Cgroups.Count(state.Groups) is { } count)
+        {
+            var (received, sent) = Cgroups.Network(state.Groups);
+            return new(seconds, bytes, count, received, sent);
+        }
         if (await _engine.StatsAsync(state.Container, cancellationToken) is not { } stats) return null;
         var cache = stats.MemoryStats?.Stats?.FirstOrDefault(s => s.Key is "inactive_file" or "total_inactive_file").Value ?? 0;
-        return new((stats.CPUStats?.CPUUsage?.TotalUsage ?? 0) / 1e9, Math.Max(0, (long)(stats.MemoryStats?.Usage ?? 0) - (long)cache), (int)(stats.PidsStats?.Current ?? 0));
+        return new((stats.CPUStats?.CPUUsage?.TotalUsage ?? 0) / 1e9, Math.Max(0, (long)(stats.MemoryStats?.Usage ?? 0) - (long)cache), (int)(stats.PidsStats?.Current ?? 0),
+            stats.Networks?.Values.Sum(n => (long)n.RxBytes), stats.Networks?.Values.Sum(n => (long)n.TxBytes));
     }
 
     /// <inheritdoc/>

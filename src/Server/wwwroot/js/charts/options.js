@@ -13,9 +13,20 @@ const series = {
     { name: c.texts.in, type: "line", color: c.colours("third"), dash: [6, 3], of: p => p.calls ? p.requestBytes : null },
     { name: c.texts.out, type: "line", color: c.colours("primary"), of: p => p.calls ? p.responseBytes : null },
   ],
+  cpu: c => [{ name: c.texts.cores, type: "line", color: c.colours("primary"), of: p => p.cpu }],
+  memory: c => [
+    { name: c.texts.average, type: "line", color: c.colours("primary"), of: p => p.memoryBytes },
+    { name: c.texts.most, type: "line", color: c.colours("muted"), dash: [2, 3], of: p => p.memoryMost },
+  ],
+  processes: c => [{ name: c.texts.most, type: "line", color: c.colours("primary"), of: p => p.processes }],
+  network: c => [
+    { name: c.texts.in, type: "line", color: c.colours("third"), dash: [6, 3], of: p => p.receivedBytes },
+    { name: c.texts.out, type: "line", color: c.colours("primary"), of: p => p.sentBytes },
+  ],
 };
+const inBytes = new Set(["bytes", "memory", "network"]), whole = new Set(["calls", "processes"]);
 export const columns = (context, kind) => series[kind](context);
-export const formatOf = (context, kind) => kind === "latency" ? context.format.duration : kind === "bytes" ? context.format.size : context.format.number;
+export const formatOf = (context, kind) => kind === "latency" ? context.format.duration : inBytes.has(kind) ? context.format.size : kind === "cpu" ? context.format.cores : context.format.number;
 
 export function seriesOption(context, kind) {
   const { points } = context.data, all = columns(context, kind), format = formatOf(context, kind);
@@ -26,7 +37,7 @@ export function seriesOption(context, kind) {
       axisLabel: { ...label(context), formatter: t => context.format.clock.axis(t), hideOverlap: true }, axisLine: line(context), axisTick: { show: false },
       axisPointer: { show: true, type: "line", label: { show: false }, lineStyle: { color: context.colours("muted"), type: "solid" } },
     },
-    yAxis: { type: "value", min: 0, minInterval: kind === "calls" ? 1 : undefined, splitNumber: 4, ...(kind === "bytes" && binary(points, all)), axisLabel: { ...label(context), formatter: format }, splitLine: { lineStyle: { color: context.colours("border-soft") } } },
+    yAxis: { type: "value", min: 0, minInterval: whole.has(kind) ? 1 : undefined, splitNumber: 4, ...(inBytes.has(kind) && binary(points, all)), axisLabel: { ...label(context), formatter: format }, splitLine: { lineStyle: { color: context.colours("border-soft") } } },
     tooltip: {
       ...tip(context), trigger: "axis",
       formatter: items => box(context.format.clock.whole(items[0].axisValue), items.map(i => [i.color, i.seriesName, i.value === null || i.value === undefined ? "–" : format(i.value)])),

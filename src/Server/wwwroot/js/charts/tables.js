@@ -3,7 +3,7 @@ import { columns, formatOf, nameOf, recordsOf } from "./options.js";
 
 export function seriesTable(context, kind) {
   const { points, step } = context.data, all = columns(context, kind), format = formatOf(context, kind);
-  const rows = points.filter(p => p.calls > 0).reverse().map(p => [
+  const rows = points.filter(context.has).reverse().map(p => [
     anchor(context.format.clock.whole(p.t), context.link(p.t, new Date(Date.parse(p.t) + step * 1000).toISOString())),
     ...all.map(s => s.of(p)).map(v => v === null ? "–" : format(v)),
   ]);

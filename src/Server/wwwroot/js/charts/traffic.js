@@ -1,5 +1,5 @@
-// Charts of traffic: reads the API, draws, and follows theme, size and time. What is shown is decided by the page (show); nothing is kept here.
-import { barsOption, seriesOption } from "./options.js";
+// Charts of traffic, and of what servers use: reads the API, draws, and follows theme, size and time. What is shown is decided by the page (show); nothing is kept here.
+import { barsOption, columns, seriesOption } from "./options.js";
 import { barTable, seriesTable } from "./tables.js";
 
 let library;
@@ -15,7 +15,7 @@ export async function mount(host, settings) {
 
 class TrafficView {
   constructor(host, settings, echarts) {
-    Object.assign(this, { host, texts: settings.texts, ahead: settings.now - Date.now(), group: `traffic-${++count}` });
+    Object.assign(this, { host, texts: settings.texts, ofUse: settings.source === "usage", ahead: settings.now - Date.now(), group: `traffic-${++count}` });
     this.charts = [...host.querySelectorAll("[data-chart]")].map(card => this.prepare(card, echarts));
     echarts.connect(this.group);
     this.size = new ResizeObserver(() => this.charts.forEach(c => c.chart.resize()));
@@ -30,7 +30,7 @@ class TrafficView {
     if (!groups[item.kind]) {
       item.chart.group = this.group; // one crosshair for all that share the time axis
       item.chart.getZr().on("click", e => this.openAt(item, e));
-      item.chart.getZr().on("mousemove", e => item.chart.getZr().setCursorStyle(item.chart.containPixel("grid", [e.offsetX, e.offsetY]) ? "pointer" : "default"));
+      item.chart.getZr().on("mousemove", e => item.chart.getZr().setCursorStyle(!this.ofUse && item.chart.containPixel("grid", [e.offsetX, e.offsetY]) ? "pointer" : "default"));
     } else {
       item.chart.on("click", e => this.open(e.data?.link));
     }
@@ -55,7 +55,7 @@ class TrafficView {
     this.reading?.abort();
     this.reading = new AbortController();
     try {
-      const answers = await Promise.all((by.length ? by : [null]).map(b => this.get({ ...common, ...(b && { by: b }) }, this.reading.signal)));
+      const answers = this.ofUse ? [await this.ask(`instances/${encodeURIComponent(query.instance)}/usage/history`, { from: common.from, to: common.to }, this.reading.signal)] : await Promise.all((by.length ? by : [null]).map(b => this.get({ ...common, ...(b && { by: b }) }, this.reading.signal)));
       if (query !== this.query || this.gone) return;
       this.data = answers[0];
       this.groups = Object.fromEntries(answers.filter(a => a.by).map(a => [a.by, a.groups.map(g => ({ ...g, by: a.by }))]));
@@ -67,11 +67,13 @@ class TrafficView {
     }
     this.host.dataset.at = String(Date.now());
     clearTimeout(this.timer);
-    if (query.live) this.timer = setTimeout(() => this.read(), document.hidden ? 15000 : query.range <= 3600 ? 3000 : 30000);
+    if (query.live) this.timer = setTimeout(() => this.read(), document.hidden || this.ofUse ? 15000 : query.range <= 3600 ? 3000 : 30000);
   }
 
-  async get(query, signal) {
-    const answer = await fetch(new URL(`api/v1/traffic?${new URLSearchParams(query)}`, base), { signal, headers: { accept: "application/json" } });
+  get(query, signal) { return this.ask("traffic", query, signal); }
+
+  async ask(path, query, signal) {
+    const answer = await fetch(new URL(`api/v1/${path}?${new URLSearchParams(query)}`, base), { signal, headers: { accept: "application/json" } });
     if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.detail ?? `HTTP ${answer.status}`);
     return answer.json();
   }
@@ -89,6 +91,7 @@ class TrafficView {
   }
 
   sums() {
+    if (this.ofUse) return;
     const total = this.data.total, put = (name, value) => { const at = this.host.querySelector(`[data-sum=${name}]`); if (at) at.textContent = value; };
     put("calls", number(total.calls));
     put("errors", number(total.errors));
@@ -102,11 +105,12 @@ class TrafficView {
   drawOne(item) {
     if (!this.data) return;
     const asTable = item.button.getAttribute("aria-pressed") === "true";
-    const by = groups[item.kind], rows = by ? this.groups[by] ?? [] : this.data.points, none = by ? rows.length === 0 : this.data.total.calls === 0;
+    const by = groups[item.kind], rows = by ? this.groups[by] ?? [] : this.data.points, none = by ? rows.length === 0 : this.ofUse ? !rows.some(p => columns({ texts: this.texts, colours: colours() }, item.kind).some(s => s.of(p) !== null)) : this.data.total.calls === 0;
+    if (item.kind === "network") item.card.hidden = none; // measured in containers only
     item.plot.hidden = asTable;
     item.table.hidden = !asTable;
     item.empty.hidden = !none || asTable;
-    const context = { texts: this.texts, data: this.data, link: (from, to, more) => this.link(from, to, more), colours: colours(), format: { number, duration, size, clock: clock(this.data) } };
+    const context = { texts: this.texts, data: this.data, has: this.ofUse ? p => p.memoryBytes !== null : p => p.calls > 0, link: (from, to, more) => this.link(from, to, more), colours: colours(), format: { number, cores, duration, size, clock: clock(this.data) } };
     if (asTable) {
       item.table.replaceChildren(by ? barTable(context, by, rows) : seriesTable(context, item.kind));
       return;
@@ -118,14 +122,14 @@ class TrafficView {
   }
 
   openAt(item, e) {
-    if (!item.chart.containPixel("grid", [e.offsetX, e.offsetY])) return;
+    if (this.ofUse || !item.chart.containPixel("grid", [e.offsetX, e.offsetY])) return;
     const point = this.data.points[Math.round(item.chart.convertFromPixel({ xAxisIndex: 0 }, e.offsetX))];
     if (point) this.open(this.link(point.t, new Date(Date.parse(point.t) + this.data.step * 1000).toISOString()));
   }
 
   /** The access log of a window; the counts are of posted messages, so are the records. */
   link(from, to, more) {
-    return `${this.query.records}?${new URLSearchParams({ from, to, http: "POST", ...more })}`;
+    return this.ofUse ? null : `${this.query.records}?${new URLSearchParams({ from, to, http: "POST", ...more })}`;
   }
 
   open(path) { if (path) window.Blazor.navigateTo(new URL(path, base).href); }
@@ -143,6 +147,7 @@ class TrafficView {
 const language = () => document.documentElement.lang || "en";
 const number = n => n.toLocaleString(language());
 const round = (n, digits) => n.toLocaleString(language(), { maximumFractionDigits: digits });
+const cores = n => round(n, 3);
 const duration = ms => ms >= 1000 ? `${round(ms / 1000, 1)} s` : `${round(ms, ms < 10 ? 1 : 0)} ms`;
 function size(bytes) {
   let unit = 0;
