@@ -147,7 +147,7 @@ class TrafficView {
 const language = () => document.documentElement.lang || "en";
 const number = n => n.toLocaleString(language());
 const round = (n, digits) => n.toLocaleString(language(), { maximumFractionDigits: digits });
-const cores = n => round(n, 3);
+const cores = n => n.toLocaleString(language(), { maximumSignificantDigits: 2 });
 const duration = ms => ms >= 1000 ? `${round(ms / 1000, 1)} s` : `${round(ms, ms < 10 ? 1 : 0)} ms`;
 function size(bytes) {
   let unit = 0;
