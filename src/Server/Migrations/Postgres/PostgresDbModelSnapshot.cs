@@ -359,6 +359,9 @@ namespace McpCan.Server.Migrations.Postgres
                     b.Property<long>("Observed")
                         .HasColumnType("bigint");
 
+                    b.Property<string>("Pinned")
+                        .HasColumnType("text");
+
                     b.Property<string>("Place")
                         .HasColumnType("text");
 
@@ -426,6 +429,23 @@ namespace McpCan.Server.Migrations.Postgres
                         .IsUnique();
 
                     b.ToTable("Instances");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Instances.InstanceDefinitions", b =>
+                {
+                    b.Property<string>("InstanceId")
+                        .HasColumnType("text");
+
+                    b.Property<long>("Generation")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Text")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.HasKey("InstanceId");
+
+                    b.ToTable("Definitions");
                 });
 
             modelBuilder.Entity("McpCan.Server.Instances.InstanceEvent", b =>
@@ -664,6 +684,45 @@ namespace McpCan.Server.Migrations.Postgres
                     b.HasIndex("Minute");
 
                     b.ToTable("Traffic");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Traffic.UsageCount", b =>
+                {
+                    b.Property<string>("InstanceId")
+                        .HasColumnType("text");
+
+                    b.Property<long>("Minute")
+                        .HasColumnType("bigint");
+
+                    b.Property<double>("CpuSeconds")
+                        .HasColumnType("double precision");
+
+                    b.Property<long>("MemoryMost")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("MemorySum")
+                        .HasColumnType("bigint");
+
+                    b.Property<int>("ProcessesMost")
+                        .HasColumnType("integer");
+
+                    b.Property<long?>("ReceivedBytes")
+                        .HasColumnType("bigint");
+
+                    b.Property<int>("Samples")
+                        .HasColumnType("integer");
+
+                    b.Property<double>("Seconds")
+                        .HasColumnType("double precision");
+
+                    b.Property<long?>("SentBytes")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("InstanceId", "Minute");
+
+                    b.HasIndex("Minute");
+
+                    b.ToTable("Usage");
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.DataProtection.EntityFrameworkCore.DataProtectionKey", b =>

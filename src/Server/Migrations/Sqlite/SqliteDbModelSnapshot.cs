@@ -354,6 +354,9 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.Property<long>("Observed")
                         .HasColumnType("INTEGER");
 
+                    b.Property<string>("Pinned")
+                        .HasColumnType("TEXT");
+
                     b.Property<string>("Place")
                         .HasColumnType("TEXT");
 
@@ -421,6 +424,23 @@ namespace McpCan.Server.Migrations.Sqlite
                         .IsUnique();
 
                     b.ToTable("Instances");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Instances.InstanceDefinitions", b =>
+                {
+                    b.Property<string>("InstanceId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Generation")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Text")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.HasKey("InstanceId");
+
+                    b.ToTable("Definitions");
                 });
 
             modelBuilder.Entity("McpCan.Server.Instances.InstanceEvent", b =>
@@ -655,6 +675,45 @@ namespace McpCan.Server.Migrations.Sqlite
                     b.HasIndex("Minute");
 
                     b.ToTable("Traffic");
+                });
+
+            modelBuilder.Entity("McpCan.Server.Traffic.UsageCount", b =>
+                {
+                    b.Property<string>("InstanceId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Minute")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<double>("CpuSeconds")
+                        .HasColumnType("REAL");
+
+                    b.Property<long>("MemoryMost")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("MemorySum")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("ProcessesMost")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long?>("ReceivedBytes")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("Samples")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<double>("Seconds")
+                        .HasColumnType("REAL");
+
+                    b.Property<long?>("SentBytes")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("InstanceId", "Minute");
+
+                    b.HasIndex("Minute");
+
+                    b.ToTable("Usage");
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.DataProtection.EntityFrameworkCore.DataProtectionKey", b =>
