@@ -15,7 +15,7 @@ public sealed class EngineRefusedException(string message, Exception? inner = nu
 internal sealed record EngineNetwork(string Name, string Subnet, string? Gateway);
 
 /// <summary>The calls that the runtime needs, with what Docker and Podman do differently evened out.</summary>
-internal sealed class Engine : IDisposable
+internal sealed partial class Engine : IDisposable
 {
     private readonly DockerClient _quick;
     private readonly DockerClient _patient;
