@@ -11,6 +11,7 @@ internal sealed class ServerProcess : IAsyncDisposable
     private static readonly HttpClient Http = new();
     private readonly Process _process;
     private readonly List<string> _output = [];
+    private bool _disposed;
 
     private ServerProcess(string database, string data, string role)
     {
@@ -50,12 +51,21 @@ internal sealed class ServerProcess : IAsyncDisposable
     public static async Task<ServerProcess> StartAsync(string database, string data, string role = "all")
     {
         var process = new ServerProcess(database, data, role);
-        await Eventually.HoldsAsync(async () =>
+        try
         {
-            Assert.False(process.HasExited, $"It ended by itself: {process.Output}");
-            return await process.StatusAsync("readyz") == HttpStatusCode.OK;
-        });
-        return process;
+            // Longer than anything else is waited for: many of them start beside other tests.
+            for (var begin = Stopwatch.StartNew(); await process.StatusAsync("readyz") != HttpStatusCode.OK; await Task.Delay(50))
+            {
+                Assert.False(process.HasExited, $"It ended by itself: {process.Output}");
+                Assert.True(begin.Elapsed < 4 * Eventually.Patience, $"It is not ready after {begin.Elapsed}: {process.Output}");
+            }
+            return process;
+        }
+        catch
+        {
+            await process.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Starts what is not going to be ready; the result is what it said.</summary>
@@ -79,6 +89,8 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed) return;
+        _disposed = true;
         if (!_process.HasExited) await KillAsync();
         _process.Dispose();
     }
