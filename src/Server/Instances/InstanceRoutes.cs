@@ -25,6 +25,16 @@ public sealed class InstanceRoutes(McpCanOptions options, RemoteSettings remotes
         }
     }
 
+    /// <summary>Takes over an instance as it was read some time ago: only when its settings are newer, since what is observed changes with each moment and is said by who observes.</summary>
+    internal void SetIfNewer(Instance instance)
+    {
+        lock (_gate)
+        {
+            if (_revisions.TryGetValue(instance.Id, out var known) && known >= instance.Revision) return;
+            Set(instance);
+        }
+    }
+
     /// <summary>Takes over an instance's settings and state, and says where its workload is now; null means that it has none.</summary>
     internal void Set(Instance instance, GatewayUpstream? upstream) => Set(instance, upstream, []);
 

@@ -113,7 +113,7 @@ internal sealed partial class InstanceSync(
     {
         var changed = _known.GetValueOrDefault(instance.Id).Revision != instance.Revision;
         _known[instance.Id] = (instance.Revision, instance.Observed);
-        if (_leading) routes.Set(instance);
+        if (_leading) routes.SetIfNewer(instance);
         else routes.Follow(instance);
         feed.Publish(instance.Id);
         if (changed) Wanted(instance.Id);

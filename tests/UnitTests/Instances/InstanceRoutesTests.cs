@@ -34,6 +34,23 @@ public sealed class InstanceRoutesTests
         Assert.NotNull(_routes.Find("one"));
     }
 
+    [Fact]
+    public void WhatWasReadBeforeAServerSlept_DoesNotWakeIt()
+    {
+        var asleep = New("i-1", "one");
+        (asleep.Limits, asleep.Status, asleep.Pinned, asleep.Revision) = (new() { SleepSeconds = 1 }, new InstanceStatus { State = InstanceStates.Sleeping }, new PinnedVersion(asleep.Generation, "a"), 4);
+        var before = New("i-1", "one");
+        (before.Limits, before.Status, before.Revision) = (asleep.Limits, new InstanceStatus { State = InstanceStates.Starting }, 4);
+        _routes.Set(asleep, null);
+
+        _routes.SetIfNewer(before);
+        Assert.NotNull(_routes.Find("one")!.Sleep);
+
+        before.Revision = 5;
+        _routes.SetIfNewer(before);
+        Assert.Null(_routes.Find("one")!.Sleep);
+    }
+
     [Theory]
     [InlineData(InstanceStates.Starting, "starting")]
     [InlineData(InstanceStates.Failed, "failed")]
