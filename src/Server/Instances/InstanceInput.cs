@@ -87,12 +87,14 @@ public sealed record RegistryInput(string UserName, string? Password = null)
 }
 
 /// <summary>Where a workload may connect to.</summary>
-/// <param name="Mode"><c>open</c> (anywhere but the platform, other workloads and what the administrator closed) or <c>none</c>.</param>
-public sealed record EgressInput(string? Mode = null)
+/// <param name="Mode"><c>open</c> (anywhere but the platform, other workloads and what the administrator closed), <c>allow-list</c> or <c>none</c>.</param>
+/// <param name="Allow">With <c>allow-list</c>: 1 to 100 host names, addresses or networks, each with or without a port: <c>api.example.com:443</c>, <c>192.0.2.7</c>, <c>[2001:db8::/32]:443</c>.</param>
+public sealed record EgressInput(string? Mode = null, string[]? Allow = null)
 {
-    internal static readonly string[] Modes = [EgressPolicy.Open.Mode, EgressPolicy.None.Mode];
+    internal static readonly string[] Modes = [EgressPolicy.Open.Mode, EgressPolicy.AllowList, EgressPolicy.None.Mode];
 
-    internal static EgressPolicy Over(EgressInput? input) => input?.Mode is { } mode ? new(mode) : EgressPolicy.Open;
+    internal static EgressPolicy Over(EgressInput? input) =>
+        input is null ? EgressPolicy.Open : new(input.Mode ?? (input.Allow is null ? EgressPolicy.Open.Mode : EgressPolicy.AllowList), input.Allow is null ? null : [.. input.Allow.Select(a => a.Trim())]);
 }
 
 /// <summary>Who may call an instance; what is left out stays.</summary>

@@ -37,8 +37,11 @@ internal static partial class InstanceRules
             .That(!instance.Slug.StartsWith("i-", StringComparison.Ordinal), "slug", "Must not start with 'i-', which ids start with.")
             .That(InstanceModes.All.Contains(instance.Mode), "mode", $"Must be one of {string.Join(", ", InstanceModes.All)}.")
             .That(EgressInput.Modes.Contains(instance.Egress.Mode), "egress.mode", $"Must be one of {string.Join(", ", EgressInput.Modes)}.")
+            .That(instance.Egress.Mode == EgressPolicy.AllowList ? instance.Egress.Allow is { Count: > 0 and <= 100 } : instance.Egress.Allow is null or [], "egress.allow",
+                instance.Egress.Mode == EgressPolicy.AllowList ? "Name 1 to 100 hosts, addresses or networks." : "Only with the mode allow-list.")
             .That(Processes.Contains(instance.Processes), "processes", $"Must be one of {string.Join(", ", Processes)}.")
             .That(!await db.Instances.AnyAsync(i => i.Slug == instance.Slug && i.Id != instance.Id, cancellationToken), "slug", $"The address '{instance.Slug}' is taken.");
+        foreach (var (at, target) in (instance.Egress.Allow ?? []).Index()) checks.That(EgressTarget.Parse(target) is not null, $"egress.allow[{at}]", EgressTarget.Form);
         Env(instance, checks);
         Limits(instance.Limits, checks);
         checks.That(instance.Capture is null or { MaxBytes: >= 256 and <= 262_144 }, "traffic.capture.maxBytes", "Must be between 256 and 262144.")

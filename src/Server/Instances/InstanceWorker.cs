@@ -14,7 +14,7 @@ namespace McpCan.Server.Instances;
 internal sealed partial class InstanceWorker(string id, WorkerServices services, WorkloadStatus? adopted = null, bool mayRun = false) : IDisposable
 {
     private const int CrashesUntilFailed = 5;
-    private static readonly TimeSpan Stable = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Stable = TimeSpan.FromMinutes(5), NamesHold = TimeSpan.FromMinutes(5);
     private readonly SemaphoreSlim _writing = new(1, 1);
     private readonly TimeProvider _time = services.Time;
     private readonly ILogger _logger = services.Logger;
@@ -27,6 +27,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private bool _isNewlyAdopted = adopted is not null;
     private int _probeFailures;
     private long _probedAt;
+    private long _namesAt;
     // Of the generation that is tried now:
     private long _generation = adopted?.Generation ?? -1;
     private int _failures;
@@ -196,6 +197,11 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private async Task ProbedAsync(ProbeResult probe, WorkloadStatus run, CancellationToken cancellationToken)
     {
         var before = _instance.Status.State;
+        if (_instance.Egress.Mode == EgressPolicy.AllowList && _time.GetElapsedTime(_namesAt) >= NamesHold)
+        {
+            _namesAt = _time.GetTimestamp();
+            if (services.Environments.Find(_instance.Environment) is { } runtime) await runtime.RenewEgressAsync(id, cancellationToken);
+        }
         if (probe.Ok)
         {
             _probeFailures = 0;

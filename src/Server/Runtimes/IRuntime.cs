@@ -40,6 +40,9 @@ public interface IRuntime
     /// <summary>CPU and memory of the workload's tree, or null when nothing runs.</summary>
     Task<WorkloadUsage?> GetUsageAsync(string instanceId, CancellationToken cancellationToken);
 
+    /// <summary>Looks up again the names that a workload may connect to, and opens its network for addresses that are new.</summary>
+    Task RenewEgressAsync(string instanceId, CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <summary>
     /// Runs a command in a pseudo-terminal beside the server: same files, user, limits and isolation. Throws
     /// <see cref="InvalidOperationException"/> when the workload does not run, <see cref="NotSupportedException"/> when the environment has no terminals.
@@ -97,11 +100,14 @@ public sealed record WorkloadSpec
 }
 
 /// <summary>Where a workload may connect to. In no mode to the platform, to other workloads or to metadata addresses of a cloud.</summary>
-/// <param name="Mode"><c>open</c> or <c>none</c>.</param>
-public sealed record EgressPolicy(string Mode)
+/// <param name="Mode"><c>open</c>, <c>allow-list</c> or <c>none</c>.</param>
+/// <param name="Allow">With <c>allow-list</c>: names, addresses and networks, each with or without a port; see <see cref="EgressTarget"/>.</param>
+public sealed record EgressPolicy(string Mode, IReadOnlyList<string>? Allow = null)
 {
     /// <summary>Anywhere that the administrator's rules leave open.</summary>
     public static readonly EgressPolicy Open = new("open");
+    /// <summary>The mode with a list.</summary>
+    public const string AllowList = "allow-list";
     /// <summary>Nowhere.</summary>
     public static readonly EgressPolicy None = new("none");
 }

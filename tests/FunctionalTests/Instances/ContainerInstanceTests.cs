@@ -97,6 +97,17 @@ public abstract class ContainerInstanceTests(TestApp app, string engine)
         var problem = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", environment = "nowhere", source = new { type = "command", command = "true" } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
 
         Assert.Contains("local", problem.GetProperty("errors").GetProperty("environment")[0].GetString(), StringComparison.Ordinal);
+        foreach (var (egress, field) in new (object, string)[]
+        {
+            (new { mode = "allow-list" }, "egress.allow"),
+            (new { mode = "open", allow = new[] { "a.example" } }, "egress.allow"),
+            (new { mode = "allow-list", allow = new[] { "a.example", "*.example.com" } }, "egress.allow[1]"),
+            (new { allow = new[] { "a.example" } }, "egress"), // not among the processes of this machine
+        })
+        {
+            var refused = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", egress, source = new { type = "command", command = "true" } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
+            Assert.True(refused.GetProperty("errors").TryGetProperty(field, out _), refused.ToString());
+        }
         await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "x", egress = new { mode = "sideways" }, source = new { type = "command", command = "true" } }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
     }
 

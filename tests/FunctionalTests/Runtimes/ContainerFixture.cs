@@ -1,3 +1,4 @@
+using System.Net;
 using Docker.DotNet;
 using Docker.DotNet.Models;
 using McpCan.Server.Runtimes;
@@ -20,6 +21,8 @@ internal sealed class ContainerFixture : RuntimeFixture
     }
 
     public string[] Allow { get; }
+    /// <summary>What names mean here; null for what they mean on this machine.</summary>
+    public Func<string, string[]>? Names { get; set; }
     public DockerClient Client => _client;
 
     /// <summary>A fixture, or a skipped test where the engine cannot be had.</summary>
@@ -66,5 +69,8 @@ internal sealed class ContainerFixture : RuntimeFixture
         }
     }
 
-    protected override IRuntime Make() => new DockerRuntime(new() { Installation = Options, Engine = _engine, Environment = "test", EgressAllow = Allow }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+    private Task<IPAddress[]> ResolveAsync(string name, CancellationToken cancellationToken) =>
+        Names is { } names ? Task.FromResult<IPAddress[]>([.. names(name).Select(IPAddress.Parse)]) : Dns.GetHostAddressesAsync(name, cancellationToken);
+
+    protected override IRuntime Make() => new DockerRuntime(new() { Installation = Options, Engine = _engine, Environment = "test", EgressAllow = Allow, Resolve = ResolveAsync }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
 }

@@ -24,6 +24,7 @@ internal static class ContainerPlan
         public required string User { get; init; }
         public bool Podman { get; init; }
         public string Directory { get; init; } = "/";
+        public string? HostName { get; init; }
     }
 
     public static CreateContainerParameters Create(Order order)
@@ -51,7 +52,7 @@ internal static class ContainerPlan
         if (order.Podman) host.Ulimits.Add(new Ulimit { Name = "nproc", Soft = 32768, Hard = 32768 });
         if (order.Podman && limits.OpenFiles == 0) host.Ulimits.Add(new Ulimit { Name = "nofile", Soft = 4096, Hard = 4096 });
         if (limits.FileBytes > 0) host.Ulimits.Add(new Ulimit { Name = "fsize", Soft = limits.FileBytes, Hard = limits.FileBytes });
-        return new CreateContainerParameters
+        var container = new CreateContainerParameters
         {
             Name = order.Name,
             Image = order.Image,
@@ -63,6 +64,8 @@ internal static class ContainerPlan
             WorkingDir = order.Directory,
             HostConfig = host,
         };
+        if (order.HostName is { } name) container.Hostname = name;
+        return container;
     }
 
     /// <summary>Which limits hold and by what, for people.</summary>
@@ -73,6 +76,6 @@ internal static class ContainerPlan
         limits.Pids <= 0 ? "processes: none" : $"processes: {limits.Pids} ({engine})",
         limits.OpenFiles <= 0 ? "open files: none" : $"open files: {limits.OpenFiles} for each process ({engine})",
         limits.FileBytes <= 0 ? "file size: none" : $"file size: {limits.FileBytes >> 20} MiB ({engine})",
-        $"network: {egress.Mode}",
+        egress.Allow is { Count: > 0 } allow ? $"network: {egress.Mode} ({allow.Count})" : $"network: {egress.Mode}",
     ];
 }

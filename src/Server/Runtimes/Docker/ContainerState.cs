@@ -15,6 +15,8 @@ internal sealed record ContainerState
     public required DateTimeOffset StartedAt { get; init; }
     public long MemoryBytes { get; init; }
     public string[] Groups { get; init; } = [];
+    /// <summary>Where it may connect to, when there is a list of it.</summary>
+    public EgressList? Egress { get; init; }
     /// <summary>Set once the bridge has answered.</summary>
     public bool Ready { get; init; }
 

@@ -40,14 +40,17 @@ public sealed partial class DockerRuntime
 
         // 2. The container starts, and its bridge waits for the configuration.
         var network = spec.Egress.Mode == "none" ? null : await NetworkAsync(cancellationToken);
+        var egress = spec.Egress.Mode == EgressPolicy.AllowList ? await EgressList.ResolveAsync(spec.Egress.Allow ?? [], _options.Resolve, cancellationToken) : null;
+        if (egress is not null) await File.WriteAllTextAsync(HostsFile(folder), egress.HostsFile(), cancellationToken);
         var order = new ContainerPlan.Order
         {
             Name = $"{NetworkName}-{spec.InstanceId}-{run}",
             Image = server?.Id ?? image.Name,
             Command = [.. (server is null ? null : bridge.PortableCommand(layout.Bridge, ContainerPlan.Config)) ?? bridge.Command(layout.Bridge, ContainerPlan.Config), "--wait"],
             Environment = environment,
-            Mounts = [.. layout.Mounts.Where(m => m.Inside != layout.Tmp), .. Certificates(environment)],
-            Labels = Labels(spec, run, "workload"),
+            Mounts = [.. layout.Mounts.Where(m => m.Inside != layout.Tmp), .. Certificates(environment), .. egress is null ? [] : (Mount[])[new(HostsFile(folder), "/etc/hosts")]],
+            HostName = egress is null ? null : EgressList.HostName,
+            Labels = Labels(spec.InstanceId, spec.Generation, run, "workload"),
             Limits = spec.Limits,
             Network = network?.Name ?? "none",
             User = User,
@@ -67,6 +70,7 @@ public sealed partial class DockerRuntime
             Image = server?.Digest ?? image.Name,
             StartedAt = _time.GetUtcNow(),
             MemoryBytes = spec.Limits.MemoryBytes,
+            Egress = egress,
         };
         try
         {
@@ -75,7 +79,7 @@ public sealed partial class DockerRuntime
             state = state with { Groups = ContainerGroups.Of((await _engine.InspectAsync(container, cancellationToken))?.State?.Pid ?? 0) };
 
             // 3. Before anything of the workload runs, its network is closed where it has to be.
-            if (network is { } open) await CloseAsync(spec, folder, run, container, open, cancellationToken);
+            if (network is { } open) await CloseAsync(spec.InstanceId, spec.Generation, folder, run, container, open, egress?.Openings(), cancellationToken);
 
             // 4. The configuration. It holds secrets: for its owner only, and gone once the bridge has read it.
             Configure(spec, folder, command, directory, layout, run, firstLine);
@@ -137,41 +141,6 @@ public sealed partial class DockerRuntime
         }
     }
 
-    /// <summary>Lets a helper with the right to do so put the rules into the workload's network namespace.</summary>
-    private async Task CloseAsync(WorkloadSpec spec, WorkloadFolder folder, int run, string container, EngineNetwork network, CancellationToken cancellationToken)
-    {
-        var rules = Path.Combine(folder.Root, "network.nft");
-        await File.WriteAllTextAsync(rules, Firewall.Rules(network.Subnet, network.Gateway, _options.EgressAllow, Firewall.OwnAddresses(), Firewall.Resolvers()), cancellationToken);
-        var kind = await _engine.KindAsync(cancellationToken);
-        var parameters = ContainerPlan.Create(new ContainerPlan.Order
-        {
-            Name = $"{NetworkName}-{spec.InstanceId}-{run}-{Guid.NewGuid():N}"[..^24] + "-net",
-            Image = (await _engine.Image.EnsureAsync(cancellationToken)).Name,
-            Command = ["/usr/sbin/nft", "-f", "/run/network.nft"],
-            Environment = new Dictionary<string, string>(),
-            Mounts = [new(rules, "/run/network.nft")],
-            Labels = Labels(spec, run, "network"),
-            Limits = new() { MemoryBytes = 128 << 20, Cpus = 0, Pids = 16, FileBytes = 0, OpenFiles = 0 },
-            Network = $"container:{container}",
-            User = "0:0",
-            Podman = kind.Podman,
-        });
-        parameters.HostConfig!.CapAdd = ["NET_ADMIN"];
-        var helper = await _engine.CreateAsync(parameters, cancellationToken);
-        try
-        {
-            await _engine.StartAsync(helper, cancellationToken);
-            await _engine.WaitAsync(helper, cancellationToken);
-            var ended = await _engine.InspectAsync(helper, cancellationToken);
-            if (ended?.State?.ExitCode != 0) throw new IOException($"The workload's network could not be closed towards the platform, so it was not started. {string.Join(' ', (await OutputAsync(helper, cancellationToken)).TakeLast(3))}".Trim());
-        }
-        finally
-        {
-            await RemoveQuietlyAsync(helper);
-            File.Delete(rules);
-        }
-    }
-
     /// <summary>Runs a command of the install phase to its end, in a container of its own with the network.</summary>
     private async Task<int> InstallAsync(WorkloadSpec spec, string[] command, Layout layout, IsolationLevel level, Action<string, string> line, CancellationToken cancellationToken)
     {
@@ -197,7 +166,7 @@ public sealed partial class DockerRuntime
             Command = ["/bin/sh", "-c", "until [ -e /run/mcpcan/go ]; do sleep 0.02; done; exec \"$@\"", "sh", .. command],
             Environment = environment,
             Mounts = [.. layout.Mounts, new(gate, "/run/mcpcan"), .. Certificates(environment)],
-            Labels = Labels(spec, run, "install"),
+            Labels = Labels(spec.InstanceId, spec.Generation, run, "install"),
             Limits = limits,
             Network = network.Name,
             User = User,
@@ -207,7 +176,7 @@ public sealed partial class DockerRuntime
         try
         {
             await _engine.StartAsync(container, cancellationToken);
-            await CloseAsync(spec, folder, run, container, network, cancellationToken);
+            await CloseAsync(spec.InstanceId, spec.Generation, folder, run, container, network, null, cancellationToken);
             await File.WriteAllTextAsync(Path.Combine(gate, "go"), "", cancellationToken);
             await _engine.ReadAsync(container, follow: true, text => line("info", text), cancellationToken);
             await _engine.WaitAsync(container, cancellationToken);
@@ -295,14 +264,12 @@ public sealed partial class DockerRuntime
         }
     }
 
-    private Task<EngineNetwork> NetworkAsync(CancellationToken cancellationToken) => _engine.NetworkAsync(NetworkName, Installation, cancellationToken);
-
-    private Dictionary<string, string> Labels(WorkloadSpec spec, int run, string role) => new()
+    private Dictionary<string, string> Labels(string instanceId, long generation, int run, string role) => new()
     {
         [ContainerPlan.Installation] = Installation,
         [ContainerPlan.Environment] = _options.Environment,
-        [ContainerPlan.Instance] = spec.InstanceId,
-        [ContainerPlan.Generation] = spec.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        [ContainerPlan.Instance] = instanceId,
+        [ContainerPlan.Generation] = generation.ToString(System.Globalization.CultureInfo.InvariantCulture),
         [ContainerPlan.Run] = run.ToString(System.Globalization.CultureInfo.InvariantCulture),
         [ContainerPlan.Role] = role,
     };

@@ -11,6 +11,8 @@ public sealed record DockerRuntimeOptions
     public required string Environment { get; init; }
     /// <summary>Addresses beyond public ones that workloads with open egress may reach: <c>private</c>, or networks such as <c>10.1.0.0/16</c>.</summary>
     public IReadOnlyList<string> EgressAllow { get; init; } = [];
+    /// <summary>Looks up the addresses of a name.</summary>
+    public Func<string, CancellationToken, Task<System.Net.IPAddress[]>> Resolve { get; init; } = System.Net.Dns.GetHostAddressesAsync;
     /// <summary>Folder with <c>workload.tar</c> and <c>workload.json</c>; null for the one that was built with the server.</summary>
     public string? Images { get; init; }
 }

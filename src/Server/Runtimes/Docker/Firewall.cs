@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace McpCan.Server.Runtimes.Docker;
 
 /// <summary>
-/// What a workload with open egress may not reach, as rules of its own network namespace. A helper with the right to do so
+/// What a workload may not reach, as rules of its own network namespace. A helper with the right to do so
 /// puts them there before the workload's first instruction; the workload has no right to change them.
 /// </summary>
 internal static class Firewall
@@ -20,18 +20,28 @@ internal static class Firewall
     /// <param name="allow">The administrator's exceptions.</param>
     /// <param name="own">Addresses of the machine that MCPCAN runs on.</param>
     /// <param name="resolvers">Name servers.</param>
-    public static string Rules(string network, string? gateway, IReadOnlyList<string> allow, IEnumerable<IPAddress> own, IEnumerable<IPAddress> resolvers)
+    /// <param name="only">The places beside which nothing may be reached, no name server either, since names can carry data; null for no such list.</param>
+    public static string Rules(string network, string? gateway, IReadOnlyList<string> allow, IEnumerable<IPAddress> own, IEnumerable<IPAddress> resolvers, IReadOnlyList<EgressOpening>? only = null)
     {
+        // An engine's own name server answers on loopback, and asks on behalf of the workload.
         var lines = new List<string> { "oif lo accept", "ct state established,related accept" };
+        if (only is not null) lines.Insert(0, "ip daddr 127.0.0.11 reject");
         var names = resolvers.Where(r => !IPAddress.IsLoopback(r)).Select(r => r.ToString());
-        foreach (var server in gateway is null ? names : names.Append(gateway)) lines.AddRange([$"{To(server)} udp dport 53 accept", $"{To(server)} tcp dport 53 accept"]);
+        if (only is null) foreach (var server in gateway is null ? names : names.Append(gateway)) lines.AddRange([$"{To(server)} udp dport 53 accept", $"{To(server)} tcp dport 53 accept"]);
         // The machine itself and other workloads: before any exception.
         lines.AddRange(own.Where(a => !IPAddress.IsLoopback(a)).Select(a => a.ToString()).Append(gateway).OfType<string>().Append(network).Distinct().Select(a => $"{To(a)} reject"));
         lines.AddRange(Never.Select(r => $"{To(r)} reject"));
-        lines.AddRange(allow.Where(a => a is not ("private" or "loopback" or "none")).Select(a => $"{To(a)} accept"));
+        var open = only is null ? "accept" : "jump listed";
+        lines.AddRange(allow.Where(a => a is not ("private" or "loopback" or "none")).Select(a => $"{To(a)} {open}"));
         if (!allow.Contains("private")) lines.AddRange(Private.Select(r => $"{To(r)} reject"));
-        return $"table inet mcpcan {{\n chain out {{\n  type filter hook output priority 0; policy accept;\n  {string.Join("\n  ", lines)}\n }}\n}}\n";
+        if (only is not null) lines.AddRange(["jump listed", "reject"]);
+        // In one go, whether or not there were rules before.
+        return $"table inet mcpcan\ndelete table inet mcpcan\ntable inet mcpcan {{\n chain listed {{\n{string.Concat((only ?? []).SelectMany(Lines))} }}\n chain out {{\n  type filter hook output priority 0; policy accept;\n  {string.Join("\n  ", lines)}\n }}\n}}\n";
     }
+
+    private static IEnumerable<string> Lines(EgressOpening to) => to.Port is { } port
+        ? [$"  {To(to.Network)} tcp dport {port} accept\n", $"  {To(to.Network)} udp dport {port} accept\n"]
+        : [$"  {To(to.Network)} accept\n"];
 
     /// <summary>This machine's addresses.</summary>
     public static IEnumerable<IPAddress> OwnAddresses() => NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses)
