@@ -130,6 +130,48 @@ def _idle(b, stream):
     return {f'{kind} KiB': (seen[1][kind] - seen[0].get(kind, 0)) * 1024 / (many - few) for kind in seen[1]}
 
 
+def many(b):
+    """Many servers on one host that nobody uses: memory of each beyond its own server, time to list them, processor time at rest with probes."""
+    product = targets.Mcpcan(os.path.join(b.data, 'many'), probe_seconds=60)
+    try:
+        first = product.managed('first')
+        time.sleep(b.q.settle)
+        before = _pss(product)
+        begin = time.monotonic()
+        for made in [product.ordered(f'server {n}') for n in range(b.q.many)]:
+            product.running(made)
+        up = time.monotonic() - begin
+        time.sleep(b.q.settle)
+        pids = [p for kind, some in product.by_name().items() if kind != 'child' for p in some]
+        used, begin = processes.cpu(pids), time.monotonic()
+        time.sleep(b.q.rest)
+        rest = (processes.cpu(pids) - used) / (time.monotonic() - begin)
+        after = _pss(product)
+        lists = sorted(_timed(lambda: _whole(product.call('GET', '/instances?limit=200'), b.q.many + 1)) for _ in range(21))
+        each = {f'{kind} MiB each': (after[kind] - before.get(kind, 0)) / b.q.many for kind in sorted(after)}
+        wrong = _right(product.target(first).run('--sessions', 1, '--secs', 0.2, '--warmup', 0), 'after all') and 0
+        yield {'suite': 'many', 'case': f'{b.q.many} idle servers more', 'values': {
+            'MiB each': sum(v for k, v in each.items() if k != 'child MiB each'), **each, 'gateway MiB': after['gateway'],
+            's until all run': up, 'ms to list them, median': lists[10] * 1000, '% of a core at rest': rest * 100, 'wrong': wrong}}
+    finally:
+        product.stop()
+
+
+def _pss(product):
+    return {kind: processes.memory(pids)[0] for kind, pids in product.by_name().items()}
+
+
+def _timed(call):
+    begin = time.monotonic()
+    call()
+    return time.monotonic() - begin
+
+
+def _whole(page, count):
+    if len(page['items']) != count:
+        raise Wrong(f'{len(page["items"])} instances listed, not {count}')
+
+
 def cold(b):
     """The bridge alone: from its start to the first list of tools, and what it holds when idle."""
     for i in range(b.q.rounds + 1):
@@ -195,4 +237,4 @@ def _flat(samples):
     return {**values, 'flat': flat}
 
 
-ALL = {f.__name__.replace('_', '-'): f for f in (stdio, stdio_payload, sse, proxy, proxy_payload, slow, stream, idle, cold, soak)}
+ALL = {f.__name__.replace('_', '-'): f for f in (stdio, stdio_payload, sse, proxy, proxy_payload, slow, stream, idle, many, cold, soak)}

@@ -177,10 +177,10 @@ def _echo_package():
 class Mcpcan(Program):
     """The whole product on a data folder of its own, with a token for all its instances."""
 
-    def __init__(self, data):
+    def __init__(self, data, probe_seconds=3600):
         self.port, self.data = free_port(), os.path.abspath(data)
         self.base = f'http://127.0.0.1:{self.port}'
-        self.env = {'MCPCAN_PROBE_SECONDS': '3600', 'MCPCAN_BRIDGE_PATH': f'{ROOT}/artifacts/bridge/mcpcan-bridge'}
+        self.env = {'MCPCAN_PROBE_SECONDS': str(probe_seconds), 'MCPCAN_BRIDGE_PATH': f'{ROOT}/artifacts/bridge/mcpcan-bridge'}
         self.package = None
         os.makedirs(data, exist_ok=True)
         with open(os.path.join(data, 'server.out'), 'ab') as log:
@@ -217,8 +217,11 @@ class Mcpcan(Program):
             raise Wrong(f'{method} {path}: {e.code} {e.read().decode()}') from e
 
     def _instance(self, name, **fields):
-        made = self.call('POST', '/instances', {'name': name, 'start': True, **fields})
-        end = time.monotonic() + 90
+        return self.running(self.call('POST', '/instances', {'name': name, 'start': True, **fields}))
+
+    def running(self, made):
+        """Waits until an instance runs."""
+        end, name = time.monotonic() + 90, made['name']
         while True:
             state = self.call('GET', f'/instances/{made["id"]}')['status']
             if state['state'] == 'Running':
@@ -228,11 +231,15 @@ class Mcpcan(Program):
             time.sleep(0.1)
 
     def managed(self, name='echo', processes='shared'):
+        return self.running(self.ordered(name, processes))
+
+    def ordered(self, name, processes='shared'):
+        """A managed instance that starts meanwhile."""
         if not self.package:
             body, content_type = _echo_package()
             uploaded = self.call('POST', '/packages', raw=body, content_type=content_type)
             self.package = (uploaded.get('package') or uploaded)['id']
-        return self._instance(name, mode='managed', processes=processes, source={'type': 'package', 'packageId': self.package, 'install': [], 'start': ['./mcpecho']}, limits={'sessions': 4096, 'cpus': 0, 'pids': 4096})
+        return self.call('POST', '/instances', {'name': name, 'start': True, 'mode': 'managed', 'processes': processes, 'source': {'type': 'package', 'packageId': self.package, 'install': [], 'start': ['./mcpecho']}, 'limits': {'sessions': 4096, 'cpus': 0, 'pids': 4096}})
 
     def proxied(self, upstream, name='remote'):
         return self._instance(name, mode='proxy', remote={'url': upstream.url})
