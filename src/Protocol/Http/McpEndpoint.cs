@@ -152,6 +152,8 @@ public sealed class McpEndpoint(SessionTable sessions, ModernEndpoint? modern = 
         session.Revision = McpRevisions.ParseJson(envelope.ProtocolVersion.Of(body.Span));
         if (session.Revision > McpRevision.R20251125) session.Revision = McpRevision.R20251125;
         var call = new ClientCall(session, body.Span, envelope, http);
+        // Who left before the session's id was said cannot come back to it.
+        using var left = http.RequestAborted.UnsafeRegister(static call => ((ClientCall)call!).EndUnheard(), call);
         var sent = session.StartAsync(call, body.Span, envelope);
         sessions.WatchHeld();
         await AnswerAsync(http, session, call, sent);

@@ -101,6 +101,16 @@ sealed class ClientCall : PendingCall
         }
     }
 
+    /// <summary>Ends the session of an initialize of which its client has seen nothing yet.</summary>
+    public void EndUnheard()
+    {
+        lock (session.Gate)
+        {
+            if (stage != Stage.Held) return;
+        }
+        session.End("its client left before it began");
+    }
+
     /// <summary>Ends a cancelled call that the server does not answer.</summary>
     public void Abandon()
     {

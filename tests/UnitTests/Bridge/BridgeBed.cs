@@ -74,10 +74,10 @@ sealed class BridgeBed : IAsyncDisposable
         return session;
     }
 
-    public Task<HttpResponseMessage> PostAsync(string? session, string json, string? principal = null, Action<HttpRequestMessage>? change = null)
-        => PostAsync(session, Encoding.UTF8.GetBytes(json), principal, change);
+    public Task<HttpResponseMessage> PostAsync(string? session, string json, string? principal = null, Action<HttpRequestMessage>? change = null, CancellationToken? cancellationToken = null)
+        => PostAsync(session, Encoding.UTF8.GetBytes(json), principal, change, cancellationToken: cancellationToken);
 
-    public Task<HttpResponseMessage> PostAsync(string? session, byte[] body, string? principal = null, Action<HttpRequestMessage>? change = null, string path = "/mcp")
+    public Task<HttpResponseMessage> PostAsync(string? session, byte[] body, string? principal = null, Action<HttpRequestMessage>? change = null, string path = "/mcp", CancellationToken? cancellationToken = null)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(body) };
         request.Content.Headers.ContentType = new("application/json");
@@ -86,7 +86,7 @@ sealed class BridgeBed : IAsyncDisposable
         if (session is not null) request.Headers.Add("Mcp-Session-Id", session);
         if (principal is not null) request.Headers.Add("Mcpcan-Principal", principal);
         change?.Invoke(request);
-        return Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Stop);
+        return Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken ?? Stop);
     }
 
     public static string Call(string id, string tool, object? arguments = null, string? token = null)

@@ -27,6 +27,21 @@ public class BridgeProcessTests
     }
 
     [Fact]
+    public async Task Client_ThatLeavesBeforeItsSessionBegins_LeavesNone()
+    {
+        await using var bed = await BridgeBed.StartAsync(new { warmSpares = 0 }, "--silent");
+        using var leave = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var asked = bed.PostAsync(null, Initialize, cancellationToken: leave.Token);
+        await bed.Until(async () => (int)(await bed.StatusAsync())["sessions"]! == 1);
+
+        await leave.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asked);
+        await bed.Until(async () => (int)(await bed.StatusAsync())["sessions"]! == 0);
+        await bed.Until(() => Task.FromResult(bed.Processes().Length == 0));
+    }
+
+    [Fact]
     public async Task Server_ThatExitsAtOnce_IsExplained()
     {
         await using var bed = await BridgeBed.StartAsync(null, "--exit", "7");
