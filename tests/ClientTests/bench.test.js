@@ -18,6 +18,6 @@ test('the benchmark measures every suite and finds no wrong answer', { timeout: 
   assert.equal(code, 0, text);
   const { measurements } = JSON.parse(readFileSync(join(out, 'bench.json'), 'utf8'));
   const suites = [...new Set(measurements.map(m => m.suite))].sort();
-  assert.deepEqual(suites, ['cold', 'idle', 'proxy', 'proxy-payload', 'slow', 'soak', 'sse', 'stdio', 'stdio-payload', 'stream']);
+  assert.deepEqual(suites, ['cold', 'idle', 'many', 'proxy', 'proxy-payload', 'slow', 'soak', 'sse', 'stdio', 'stdio-payload', 'stream']);
   assert.match(text, /Wrong, lost or doubled answers: 0/);
 });
