@@ -1,5 +1,6 @@
 using System.Text.Json;
 using McpCan.Server.Access;
+using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
 using McpCan.Server.Packages;
@@ -22,6 +23,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     public DbSet<Token> Tokens => Set<Token>();
     public DbSet<Package> Packages => Set<Package>();
     public DbSet<PackageVersion> PackageVersions => Set<PackageVersion>();
+    public DbSet<RegisteredEnvironment> Environments => Set<RegisteredEnvironment>();
     public DbSet<Instance> Instances => Set<Instance>();
     public DbSet<InstanceDefinitions> Definitions => Set<InstanceDefinitions>();
     public DbSet<Deployment> Deployments => Set<Deployment>();
@@ -48,6 +50,12 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             t.Property(x => x.Addresses).AsJson();
             t.Property(x => x.Addresses).HasDefaultValueSql("'[]'");
             t.Property(x => x.Limits).AsJson();
+        });
+        builder.Entity<RegisteredEnvironment>(e =>
+        {
+            e.HasIndex(x => x.Name).IsUnique();
+            e.Property(x => x.Limits).AsJson();
+            e.Property(x => x.Revision).IsConcurrencyToken();
         });
         builder.Entity<Package>(p =>
         {

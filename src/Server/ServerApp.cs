@@ -1,5 +1,6 @@
 using McpCan.Gateway;
 using McpCan.Server.Access;
+using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
 using McpCan.Server.Logs;
@@ -27,6 +28,7 @@ internal static class ServerApp
         {
             builder.Services.AddRuntimes();
             builder.AddRuntimeNotes();
+            builder.AddEnvironments();
             builder.AddPackages();
             builder.AddInstances();
             builder.AddTerminals();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using McpCan.Server.Runtimes;
 
 namespace McpCan.Server.Environments;
@@ -9,6 +10,7 @@ public sealed class EnvironmentMap : IDisposable
     public const string Local = "local";
 
     private readonly Lock _gate = new();
+    private readonly ConcurrentDictionary<string, EnvironmentLimits> _limits = new();
     private readonly List<IDisposable> _owned = [];
     private volatile IReadOnlyDictionary<string, IRuntime> _all;
 
@@ -25,6 +27,17 @@ public sealed class EnvironmentMap : IDisposable
     /// <summary>All environments by name.</summary>
     public IReadOnlyDictionary<string, IRuntime> All => _all;
 
+    /// <summary>The environment of instances that name none.</summary>
+    public string Default { get; set; } = Local;
+
+    /// <summary>Told the id of an environment that came, went, or is reached in another way. Set by who looks after the instances.</summary>
+    public Action<string> Changed { get; set; } = _ => { };
+
+    /// <summary>Most that an instance may ask for in an environment.</summary>
+    public EnvironmentLimits Limits(string environment) => _limits.GetValueOrDefault(environment) ?? new();
+
+    internal void Limit(string environment, EnvironmentLimits limits) => _limits[environment] = limits;
+
     /// <summary>Adds an environment. The runtime is ours from now on; it is disposed with this, not when it is taken out, since calls may still be under way.</summary>
     public void Set(string environment, IRuntime runtime) => Change(all =>
     {
@@ -33,7 +46,11 @@ public sealed class EnvironmentMap : IDisposable
     });
 
     /// <summary>Takes an environment out.</summary>
-    public void Remove(string environment) => Change(all => all.Remove(environment));
+    public void Remove(string environment)
+    {
+        _limits.TryRemove(environment, out _);
+        Change(all => all.Remove(environment));
+    }
 
     /// <inheritdoc/>
     public void Dispose()

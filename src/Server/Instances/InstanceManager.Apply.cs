@@ -17,7 +17,7 @@ public sealed partial class InstanceManager
             Name = input.Name,
             Slug = input.Slug ?? await FreeSlugAsync(db, InstanceRules.Slug(input.Name), cancellationToken),
             Mode = input.Mode,
-            Environment = input.Environment ?? "local",
+            Environment = input.Environment ?? (input.Mode == InstanceModes.Managed ? _environments.Default : EnvironmentMap.Local),
             Source = input.Source?.Over(null, checks),
             Remote = input.Remote is null ? null : _remotes.Over(null, input.Remote, checks),
             Virtual = input.Virtual,
@@ -63,7 +63,7 @@ public sealed partial class InstanceManager
         if (Given(patch.Registry, "registry")) instance.Registry = Registry(instance.Registry, patch.Registry.Value, checks);
         if (Given(patch.Egress, "egress")) instance.Egress = EgressInput.Over(patch.Egress.Value);
         if (Given(patch.Environment, "environment")) instance.Environment = patch.Environment.Value ?? EnvironmentMap.Local;
-        if (fields.Contains("environment") || fields.Contains("egress") || fields.Contains("mode") || fields.Contains("source")) Place(instance, checks);
+        if (fields.Contains("environment") || fields.Contains("egress") || fields.Contains("mode") || fields.Contains("source") || fields.Contains("limits")) Place(instance, checks);
         if (Given(patch.Access, "access"))
         {
             instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
@@ -99,10 +99,13 @@ public sealed partial class InstanceManager
     {
         var runtime = _environments.Find(instance.Environment);
         checks.That(runtime is not null, "environment", $"There is no environment '{instance.Environment}'. Use one of: {string.Join(", ", _environments.All.Keys.Order(StringComparer.Ordinal))}.");
-        if (instance.Mode == InstanceModes.Managed && runtime is not null)
-            checks.That(instance.Source is not ImageSource || runtime.Kind != "process", "environment", "An image needs a container environment.")
-                .That(instance.Source?.Http is null || runtime.Kind != "process", "source.http", "A server that listens by itself needs a container environment: on this machine anybody here could reach its port.")
-                .That(instance.Egress.Mode == "open" || runtime.Kind != "process", "egress", "Processes of this machine always have the network. Use a container environment.");
+        if (instance.Mode != InstanceModes.Managed || runtime is null) return;
+        var most = _environments.Limits(instance.Environment);
+        if (most.MemoryBytes is { } memory) checks.That(instance.Limits.MemoryBytes > 0 && instance.Limits.MemoryBytes <= memory, "limits.memoryBytes", $"This environment gives at most {memory >> 20} MiB to a server.");
+        if (most.Cpus is { } cpus) checks.That(instance.Limits.Cpus > 0 && instance.Limits.Cpus <= cpus, "limits.cpus", FormattableString.Invariant($"This environment gives at most {cpus} cores to a server."));
+        checks.That(instance.Source is not ImageSource || runtime.Kind != "process", "environment", "An image needs a container environment.")
+            .That(instance.Source?.Http is null || runtime.Kind != "process", "source.http", "A server that listens by itself needs a container environment: on this machine anybody here could reach its port.")
+            .That(instance.Egress.Mode == "open" || runtime.Kind != "process", "egress", "Processes of this machine always have the network. Use a container environment.");
     }
 
     private RegistryCredentials? Registry(RegistryCredentials? stored, RegistryInput? input, Checks checks)

@@ -34,6 +34,10 @@ internal sealed partial class InstanceReconciler(
             news.Tell(ProbeTopic, id);
         };
         news.On(ProbeTopic, Probe);
+        services.Environments.Changed = environment =>
+        {
+            foreach (var (id, _) in _workers.Where(w => w.Value.Environment == environment)) Nudge(id);
+        };
         services.Waker.Wake = Wake;
         news.On(Waker.Topic, Wake);
         await base.StartAsync(cancellationToken);

@@ -1,5 +1,6 @@
 using McpCan.Gateway;
 using McpCan.Server.Runtimes;
+using McpCan.Server.Runtimes.Docker;
 
 namespace McpCan.Server.Instances;
 
@@ -35,6 +36,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     private (long Generation, InstanceStatus Status)? _unsaved;
     private volatile string? _environment;
     private CancellationToken _lifetime;
+    private IRuntime? _watched;
 
     /// <summary>Where the gateway finds a run. The run's number is sealed in session ids, so that a restart ends the old ones.</summary>
     public static GatewayUpstream Upstream(WorkloadStatus run) => new(run.Address, run.Run);
@@ -78,6 +80,12 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 break;
+            }
+            catch (EngineUnreachableException e)
+            {
+                (_run, _exit) = (null, null); // found again when the engine answers
+                await ShowAsync(s => s with { State = InstanceStates.Unknown, Reason = e.Message, Phase = null }, cancellationToken);
+                await WaitAsync(TimeSpan.FromSeconds(5), null, cancellationToken);
             }
             catch (Exception e)
             {
@@ -157,6 +165,8 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
     /// <summary>While it runs: waits for its end, for a change, or for the next probe.</summary>
     private async Task WatchAsync(IRuntime runtime, WorkloadStatus run, CancellationToken cancellationToken)
     {
+        if (_watched is not null && _watched != runtime) _exit = null; // it is reached in another way now
+        _watched = runtime;
         _exit ??= runtime.WaitForExitAsync(id, cancellationToken);
         if (_isNewlyAdopted)
         {

@@ -31,7 +31,6 @@ internal static class InstancesSetup
     public static void AddInstances(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddSingleton<EnvironmentMap>();
         services.AddSingleton<InstanceChanges>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<BridgeProbe>();
@@ -44,6 +43,7 @@ internal static class InstancesSetup
             s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<RemoteSettings>(), s.GetRequiredService<EnvironmentMap>(),
             s.GetRequiredService<InstanceChanges>(), s.GetRequiredService<Idempotency>(), s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IPackageUsage, PackageUse>();
+        services.AddSingleton<IEnvironmentUsage, EnvironmentUse>();
         services.AddSingleton<WorkerServices>();
         services.AddSingleton<WorkloadShutdown>();
         services.AddHostedService<InstanceReconciler>();
@@ -65,6 +65,17 @@ internal static class InstancesSetup
             await using var db = await databases.CreateDbContextAsync(cancellationToken);
             var instances = await db.Instances.AsNoTracking().Where(i => !i.Deleting).ToListAsync(cancellationToken);
             return [.. instances.Select(i => (i, (i.Source as PackageCodeSource))).Where(u => u.Item2?.PackageId == packageId).Select(u => new PackageUser(u.i.Id, u.i.Name, u.Item2!.Version))];
+        }
+    }
+
+    private sealed class EnvironmentUse(IDbContextFactory<McpCanDb> databases) : IEnvironmentUsage
+    {
+        public async Task<ILookup<string, EnvironmentUser>> UsersAsync(CancellationToken cancellationToken)
+        {
+            await using var db = await databases.CreateDbContextAsync(cancellationToken);
+            // One that runs elsewhere keeps its environment for the day that it is managed again.
+            var instances = await db.Instances.AsNoTracking().Select(i => new { i.Environment, i.Name, i.Mode, i.ShouldRun }).OrderBy(i => i.Name).ToListAsync(cancellationToken);
+            return instances.ToLookup(i => i.Environment, i => new EnvironmentUser(i.Name, i.ShouldRun && i.Mode == InstanceModes.Managed));
         }
     }
 }

@@ -24,7 +24,9 @@ public static class EngineClient
     /// <summary>Whether an exception says that the engine cannot be reached, or went away in the middle.</summary>
     public static bool IsUnreachable(Exception e, CancellationToken cancellationToken) =>
         e is HttpRequestException or IOException or System.Net.Sockets.SocketException or TimeoutException or ObjectDisposedException
-        || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested);
+        || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        // The client tries each address of a host, and gathers what went wrong.
+        || (e is AggregateException all && all.InnerExceptions.All(inner => IsUnreachable(inner, cancellationToken)));
 
     private static DockerTlsCertificates Credentials(EngineTls tls)
     {

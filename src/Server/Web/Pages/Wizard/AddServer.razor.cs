@@ -1,4 +1,5 @@
 using McpCan.Server.Access;
+using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
 using McpCan.Server.Packages;
@@ -24,6 +25,7 @@ public sealed partial class AddServer
     [Inject] private WizardDraft Draft { get; set; } = default!;
     [Inject] private InstanceManager Manager { get; set; } = default!;
     [Inject] private PackageManager PackageManager { get; set; } = default!;
+    [Inject] private EnvironmentMap Environments { get; set; } = default!;
     [Inject] private TokenManager Tokens { get; set; } = default!;
     [Inject] private Toasts Toasts { get; set; } = default!;
     [Inject] private Browser Browser { get; set; } = default!;
@@ -36,7 +38,7 @@ public sealed partial class AddServer
     protected override async Task OnInitializedAsync()
     {
         await LoadPackagesAsync();
-        if (FromSource is "registry" or "command" or "package" or "remote" or "json") (Draft.Source, _step) = (FromSource, 2);
+        if (FromSource is "registry" or "command" or "package" or "image" or "remote" or "json") (Draft.Source, _step) = (FromSource, 2);
         if (_packages.FirstOrDefault(p => p.Id == FromPackage) is { } package)
         {
             (Draft.Source, Draft.PackageId, Draft.PackageVersion, _step) = ("package", package.Id, null, 2);
@@ -86,6 +88,12 @@ public sealed partial class AddServer
         if (Draft.Source == "registry" && string.IsNullOrWhiteSpace(Draft.Package)) _errors["package"] = L["error-required"];
         if (Draft.Source == "registry" && CommandText.Split(Draft.Arguments ?? "") is null) _errors["arguments"] = L["error-quote"];
         if (Draft.Source == "command") _errors.AddIf("command", CommandText.Split(Draft.CommandLine ?? "") switch { null => L["error-quote"].Value, [] => L["error-required"].Value, _ => null });
+        if (Draft.Source == "image")
+        {
+            if (string.IsNullOrWhiteSpace(Draft.Image.Image)) _errors["image"] = L["error-required"];
+            if (CommandText.Split(Draft.Image.Entrypoint ?? "") is null) _errors["entrypoint"] = L["error-quote"];
+            if (CommandText.Split(Draft.Image.Arguments ?? "") is null) _errors["image-arguments"] = L["error-quote"];
+        }
         if (Draft.Source == "package")
         {
             var package = _packages.FirstOrDefault(p => p.Id == Draft.PackageId);
@@ -103,6 +111,7 @@ public sealed partial class AddServer
     private void CheckAccess()
     {
         if (Draft is { FirstToken: true, IsServed: true } && string.IsNullOrWhiteSpace(Draft.TokenName)) _errors["token-name"] = L["error-required"];
+        if (Draft.Mode == InstanceModes.Managed && Draft.Place.IsContainer(Environments)) _errors.AddIf("allow", Draft.Place.WrongPlace switch { null => null, "" => L["error-required"].Value, var place => L["error-place", place].Value });
     }
 
     private async Task DeployAsync()
@@ -112,7 +121,7 @@ public sealed partial class AddServer
         var made = new List<Deployed>();
         try
         {
-            foreach (var input in Plan.Inputs(Draft, _understood))
+            foreach (var input in Plan.Inputs(Draft, _understood, Environments))
             {
                 var instance = await Manager.CreateAsync(input, actor, CancellationToken.None);
                 made.Add(new Deployed(instance, null));

@@ -1,4 +1,5 @@
 using System.Text;
+using McpCan.Server.Environments;
 using McpCan.Server.Instances;
 using McpCan.Server.Runtimes;
 
@@ -20,9 +21,9 @@ public static class Plan
     }
 
     /// <summary>One input for a source that was filled in, one for each chosen entry of pasted JSON.</summary>
-    public static IEnumerable<InstanceInput> Inputs(WizardDraft draft, IEnumerable<Understood> understood)
+    public static IEnumerable<InstanceInput> Inputs(WizardDraft draft, IEnumerable<Understood> understood, EnvironmentMap environments)
     {
-        if (draft.Source == "json") return understood.Where(u => u.Chosen).Select(u => Settings(u.Server.Input!, draft)).ToList();
+        if (draft.Source == "json") return understood.Where(u => u.Chosen).Select(u => Settings(u.Server.Input!, draft, environments)).ToList();
         return [Settings(new InstanceInput
         {
             Name = draft.Name!.Trim(),
@@ -31,11 +32,15 @@ public static class Plan
             Source = draft.BuildSource(),
             Remote = draft.Source == "remote" ? draft.Remote.ToInput(null) : null,
             Env = (draft.Source == "package" ? draft.Parameters.Where(p => p.Value.Length > 0).Concat(draft.Env) : draft.Env).Where(e => e.Name.Length > 0).GroupBy(e => e.Name).ToDictionary(g => g.Key, g => new EnvInput(g.Last().Value, g.Last().Secret)),
-        }, draft)];
+            Registry = draft.Source == "image" ? draft.Image.ToRegistry() : null,
+        }, draft, environments)];
     }
 
-    private static InstanceInput Settings(InstanceInput input, WizardDraft draft) => input with
+    private static InstanceInput Settings(InstanceInput input, WizardDraft draft, EnvironmentMap environments) => input with
     {
+        Environment = draft.Place.Environment,
+        Egress = draft.Place.ToEgress(environments),
+        Source = input.Source is { } source && draft.Place.ToHttp(environments) is { } http ? source with { Http = new(true, http) } : input.Source,
         Processes = draft.Run.Processes,
         Limits = draft.Run.ToLimits(new WorkloadLimits()),
         MinimumIsolation = draft.Run.MinimumIsolation,

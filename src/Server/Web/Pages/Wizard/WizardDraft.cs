@@ -7,7 +7,7 @@ namespace McpCan.Server.Web.Pages.Wizard;
 /// <summary>What has been entered so far; lives as long as the circuit, so that leaving and coming back loses nothing.</summary>
 public sealed class WizardDraft
 {
-    /// <summary><c>registry</c> (npm or PyPI), <c>command</c>, <c>package</c>, <c>remote</c> or <c>json</c>.</summary>
+    /// <summary><c>registry</c> (npm or PyPI), <c>command</c>, <c>package</c>, <c>image</c>, <c>remote</c> or <c>json</c>.</summary>
     public string Source { get; set; } = "registry";
     public string Runner { get; set; } = "npx";
     public string? Package { get; set; }
@@ -32,9 +32,11 @@ public sealed class WizardDraft
     public string? TokenName { get; set; } = "first-client";
     public int? TokenDays { get; set; } = 30;
     public RunSettings Run { get; private set; } = new();
+    public ImageDraft Image { get; private set; } = new();
+    public PlaceDraft Place { get; private set; } = new();
 
     /// <summary>Whether there is anything to lose.</summary>
-    public bool Started => Name is not null || Package is not null || CommandLine is not null || PackageId is not null || Json is not null || Remote.Url is not null;
+    public bool Started => Name is not null || Package is not null || CommandLine is not null || PackageId is not null || Json is not null || Remote.Url is not null || Image.Image is not null;
 
     /// <summary>The mode that the server will have; pasted servers bring their own.</summary>
     public string Mode => Source == "remote" ? RemoteMode : InstanceModes.Managed;
@@ -47,6 +49,7 @@ public sealed class WizardDraft
         "registry" when Package is { Length: > 0 } package => new CommandSource(Runner, [.. Runner == "npx" ? ["-y", package] : new[] { package }, .. CommandText.Split(Arguments ?? "") ?? []]),
         "command" when CommandText.Split(CommandLine ?? "") is [var command, .. var rest] => new CommandSource(command, rest, string.IsNullOrWhiteSpace(WorkingDirectory) ? null : WorkingDirectory.Trim()),
         "package" when PackageId is not null => new PackageCodeSource(PackageId, PackageVersion, Install is null ? null : CommandText.Split(Install), string.IsNullOrWhiteSpace(Start) ? null : CommandText.Split(Start)),
+        "image" => Image.ToSource(),
         _ => null,
     };
 
@@ -55,6 +58,7 @@ public sealed class WizardDraft
         (Source, Runner, Package, Arguments, CommandLine, WorkingDirectory) = ("registry", "npx", null, null, null, null);
         (PackageId, PackageVersion, Install, Start, Json, Name, Slug) = (null, null, null, null, null, null, null);
         (TokenRequired, FirstToken, TokenName, TokenDays, Run) = (true, true, "first-client", 30, new RunSettings());
+        (Image, Place) = (new ImageDraft(), new PlaceDraft());
         (RemoteMode, Remote) = (InstanceModes.Proxy, new RemoteDraft());
         Env.Clear();
         Parameters.Clear();

@@ -1,5 +1,6 @@
 using System.Security.Claims;
 using McpCan.Server.Access;
+using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
 using McpCan.Server.Packages;
@@ -25,6 +26,7 @@ public sealed partial class ConfigurationTab
     [Parameter] public ClaimsPrincipal User { get; set; } = new();
     [Parameter] public IReadOnlyDictionary<string, string> Packages { get; set; } = new Dictionary<string, string>();
     [Inject] private InstanceManager Manager { get; set; } = default!;
+    [Inject] private EnvironmentMap Environments { get; set; } = default!;
     [Inject] private PackageManager PackageManager { get; set; } = default!;
     [Inject] private Toasts Toasts { get; set; } = default!;
     [Inject] private Browser Browser { get; set; } = default!;
@@ -33,7 +35,8 @@ public sealed partial class ConfigurationTab
     protected override async Task OnParametersSetAsync()
     {
         // Live updates of the status come here too; only a change of the configuration itself fills the form again.
-        if (_asOf == Instance.UpdatedAt) return;
+        // What was saved here is newer than what the page may still have in its hands.
+        if (_asOf >= Instance.UpdatedAt) return;
         if (_asOf is not null && !_busy) _problem = L["changed-meanwhile"];
         _asOf = Instance.UpdatedAt;
         _form = Form.Of(Instance);
@@ -61,7 +64,7 @@ public sealed partial class ConfigurationTab
         (_busy, _problem) = (true, null);
         try
         {
-            var changed = await Manager.UpdateAsync(Instance.Id, _form.ToPatch(Instance), User.Actor(), Instance.Revision, CancellationToken.None);
+            var changed = await Manager.UpdateAsync(Instance.Id, _form.ToPatch(Instance, Environments), User.Actor(), Instance.Revision, CancellationToken.None);
             _asOf = changed.UpdatedAt;
             _form = Form.Of(changed);
             Toasts.Done(L["saved"]);
@@ -83,11 +86,18 @@ public sealed partial class ConfigurationTab
         if (string.IsNullOrWhiteSpace(_form.Name)) _errors["name"] = W["error-required"];
         if (ShowsRemote && RemoteUrl.Fault(_form.Remote.Url) is not null) _errors["url"] = R["error-url"];
         if (!ShowsRemote && Instance.Source is CommandSource) _errors.AddIf("command", CommandText.Split(_form.Command) switch { null => W["error-quote"].Value, [] => W["error-required"].Value, _ => null });
+        if (!ShowsRemote && Instance.Source is ImageSource)
+        {
+            if (string.IsNullOrWhiteSpace(_form.Image.Image)) _errors["image"] = W["error-required"];
+            if (CommandText.Split(_form.Image.Entrypoint ?? "") is null) _errors["entrypoint"] = W["error-quote"];
+            if (CommandText.Split(_form.Image.Arguments ?? "") is null) _errors["image-arguments"] = W["error-quote"];
+        }
+        if (Instance.Mode == InstanceModes.Managed && _form.Place.IsContainer(Environments)) _errors.AddIf("allow", _form.Place.WrongPlace switch { null => null, "" => W["error-required"].Value, var place => W["error-place", place].Value });
         if (CommandText.Split(_form.Install ?? "") is null) _errors["install"] = W["error-quote"];
         if (CommandText.Split(_form.Start ?? "") is null) _errors["start"] = W["error-quote"];
     }
 
-    private sealed class Form
+    internal sealed class Form
     {
         public string Name { get; set; } = "";
         public string Command { get; set; } = "";
@@ -100,6 +110,8 @@ public sealed partial class ConfigurationTab
         public List<EnvEntry> Env { get; private init; } = [];
         public RunSettings Run { get; private init; } = new();
         public RemoteDraft Remote { get; private init; } = new();
+        public ImageDraft Image { get; private init; } = new();
+        public PlaceDraft Place { get; private init; } = new();
 
         public static Form Of(Instance i) => new()
         {
@@ -114,14 +126,17 @@ public sealed partial class ConfigurationTab
             Env = [.. i.Env.OrderBy(e => e.Key, StringComparer.Ordinal).Select(e => new EnvEntry { Name = e.Key, Value = e.Value.Secret ? "" : e.Value.Value, Secret = e.Value.Secret, Kept = e.Value.Secret })],
             Run = RunSettings.Of(i),
             Remote = RemoteDraft.Of(i.Remote),
+            Image = ImageDraft.Of(i),
+            Place = PlaceDraft.Of(i),
         };
 
-        public InstancePatch ToPatch(Instance i)
+        public InstancePatch ToPatch(Instance i, EnvironmentMap environments)
         {
             var limits = Run.ToLimits(i.Limits);
             InstanceSource? source = i.Source switch
             {
-                CommandSource => CommandText.Split(Command) is [var command, .. var rest] ? new CommandSource(command, rest, string.IsNullOrWhiteSpace(Directory) ? null : Directory.Trim()) : i.Source,
+                CommandSource c => CommandText.Split(Command) is [var command, .. var rest] ? c with { Command = command, Args = rest, WorkingDirectory = string.IsNullOrWhiteSpace(Directory) ? null : Directory.Trim() } : c,
+                ImageSource s => Image.ToSource() ?? s,
                 PackageCodeSource p => p with
                 {
                     Version = Version,
@@ -130,8 +145,12 @@ public sealed partial class ConfigurationTab
                 },
                 _ => i.Source,
             };
+            if (i.Mode == InstanceModes.Managed && source is not null) source = source with { Http = Place.ToHttp(environments) };
             return new InstancePatch
             {
+                Environment = i.Mode == InstanceModes.Managed ? new Patch<string>(true, Place.Environment) : default,
+                Egress = i.Mode == InstanceModes.Managed ? new Patch<EgressInput>(true, Place.ToEgress(environments)) : default,
+                Registry = i.Source is ImageSource ? new Patch<RegistryInput>(true, Image.ToRegistry()) : default,
                 Name = new Patch<string>(true, Name.Trim()),
                 Source = new Patch<SourceInput>(true, source),
                 Remote = i is { Mode: not InstanceModes.Managed, Remote: { } remote } ? Remote.ToInput(remote) : default(Patch<RemoteInput>),
