@@ -100,6 +100,7 @@ public sealed partial class ConsoleServer : IAsyncLifetime
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Path.GetTempPath() };
         start.Environment["MCPCAN_BRIDGE_PATH"] = Path.Combine(Root, "artifacts", "bridge", "mcpcan-bridge");
+        start.Environment["MCPCAN_VOLUME_ROOTS"] = Path.Combine(Root, "tests"); // any folder; the form offers host folders then
         start.Environment["MCPCAN_LOGINS_PER_MINUTE"] = "1000";
         start.Environment["MCPCAN_EGRESS_ALLOW"] = "loopback"; // the tests' remote servers run here
         return Process.Start(start)!;

@@ -89,7 +89,7 @@ public sealed class EnvironmentTests(ConsoleServer server)
         // What the engine holds, and its end.
         await visit.OpenAsync($"/environments/{id}");
         await Expect(page.Locator("table").First).ToContainTextAsync(image);
-        await Expect(page.Locator("table").Last).ToContainTextAsync(name);
+        await Expect(page.Locator("[aria-labelledby=events]")).ToContainTextAsync(name);
         await visit.CheckAccessibilityAsync();
         await visit.ShootAsync($"engine-{language}");
         await visit.OpenAsync("/environments");

@@ -140,7 +140,17 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
         stop.CancelAfter(limit);
         try
         {
-            return await call(client, stop.Token);
+            for (var attempt = 0; ; attempt++)
+            {
+                try
+                {
+                    return await call(client, stop.Token);
+                }
+                catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.InternalServerError && Engine.IsGone(e) && attempt < 20)
+                {
+                    // Podman fails to list what is removed at this moment.
+                }
+            }
         }
         catch (DockerApiException e)
         {

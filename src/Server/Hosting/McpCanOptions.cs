@@ -27,6 +27,8 @@ public sealed class McpCanOptions
     public string[] EgressAllow { get; set; } = [];
     /// <summary>Weakest isolation that managed instances may run with: <c>sandbox</c>, <c>landlock</c> or <c>none</c>.</summary>
     public string MinimumIsolation { get; set; } = "landlock";
+    /// <summary>Folders of this machine that servers may be given as volumes, with all that is below; none unless given.</summary>
+    public string[] VolumeRoots { get; set; } = [];
     /// <summary>Path of the bridge program; null means: beside this program.</summary>
     public string? BridgePath { get; set; }
     /// <summary>Largest upload of a package in bytes.</summary>

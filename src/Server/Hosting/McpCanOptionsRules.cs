@@ -29,6 +29,7 @@ internal static class McpCanOptionsRules
         Rule(o.KnownProxies.All(p => IPAddress.TryParse(p, out _) || IPNetwork.TryParse(p, out _)), nameof(o.KnownProxies), "IP addresses or networks such as 10.0.0.0/8, separated by commas");
         Rule(o.EgressAllow.All(e => e is "loopback" or "private" or "none" || IPAddress.TryParse(e, out _) || IPNetwork.TryParse(e, out _)), nameof(o.EgressAllow), "'loopback', 'private', 'none', IP addresses or networks such as 10.1.0.0/16, separated by commas");
         Rule(Isolations.Contains(o.MinimumIsolation, StringComparer.Ordinal), nameof(o.MinimumIsolation), "'sandbox', 'landlock' or 'none'");
+        Rule(o.VolumeRoots.All(r => Path.IsPathFullyQualified(r) && r.Trim('/').Length > 0 && !r.Split('/').Contains("..")), nameof(o.VolumeRoots), "absolute folders other than '/', separated by commas");
         Rule(o.MaxPackageBytes > 0, nameof(o.MaxPackageBytes), "above 0");
         Rule(o.CacheDays is > 0 and <= 36_500, nameof(o.CacheDays), "between 1 and 36500");
         Rule(o.CacheBytes >= 0, nameof(o.CacheBytes), "0 or above");

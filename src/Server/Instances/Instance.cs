@@ -86,6 +86,8 @@ public abstract record InstanceSource
 {
     /// <summary>Where the server listens by itself; null when it speaks over standard input and output.</summary>
     public HttpEndpoint? Http { get; init; }
+    /// <summary>Folders from outside that the server sees; null for none.</summary>
+    public IReadOnlyList<VolumeMount>? Volumes { get; init; }
 }
 
 /// <summary>A command such as <c>npx -y @modelcontextprotocol/server-everything</c>.</summary>

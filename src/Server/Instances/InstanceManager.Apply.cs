@@ -40,6 +40,7 @@ public sealed partial class InstanceManager
         Place(instance, checks);
         await InstanceRules.CheckAsync(db, instance, checks, cancellationToken);
         checks.Throw();
+        await VolumesAsync(instance, cancellationToken);
         if (instance.Mode == InstanceModes.Direct) Turn(instance, InstanceStates.Registered, null);
         else Turn(instance, input.Start ? InstanceStates.Starting : InstanceStates.Stopped, input.Start ? null : "Not started yet.");
         return instance;
@@ -63,7 +64,8 @@ public sealed partial class InstanceManager
         if (Given(patch.Registry, "registry")) instance.Registry = Registry(instance.Registry, patch.Registry.Value, checks);
         if (Given(patch.Egress, "egress")) instance.Egress = EgressInput.Over(patch.Egress.Value);
         if (Given(patch.Environment, "environment")) instance.Environment = patch.Environment.Value ?? EnvironmentMap.Local;
-        if (fields.Contains("environment") || fields.Contains("egress") || fields.Contains("mode") || fields.Contains("source") || fields.Contains("limits")) Place(instance, checks);
+        var placed = fields.Contains("environment") || fields.Contains("egress") || fields.Contains("mode") || fields.Contains("source") || fields.Contains("limits");
+        if (placed) Place(instance, checks);
         if (Given(patch.Access, "access"))
         {
             instance.TokenRequired = patch.Access.Value?.TokenRequired ?? (patch.Access.Value is null || instance.TokenRequired);
@@ -85,6 +87,7 @@ public sealed partial class InstanceManager
         }
         await InstanceRules.CheckAsync(db, instance, checks, cancellationToken);
         checks.Throw();
+        if (placed) await VolumesAsync(instance, cancellationToken);
         return fields;
 
         bool Given<T>(Patch<T> field, string name)
@@ -106,6 +109,18 @@ public sealed partial class InstanceManager
         checks.That(instance.Source is not ImageSource || runtime.Kind != "process", "environment", "An image needs a container environment.")
             .That(instance.Source?.Http is null || runtime.Kind != "process", "source.http", "A server that listens by itself needs a container environment: on this machine anybody here could reach its port.")
             .That(instance.Egress.Mode == "open" || runtime.Kind != "process", "egress", "Processes of this machine always have the network. Use a container environment.");
+    }
+
+    /// <summary>Volumes must be there, in the environment where it runs: after a move, too, since what is in them does not follow.</summary>
+    private async Task VolumesAsync(Instance instance, CancellationToken cancellationToken)
+    {
+        if (instance.Mode != InstanceModes.Managed || instance.Source?.Volumes is not { Count: > 0 } volumes || _environments.Find(instance.Environment) is not { } runtime) return;
+        var checks = new Checks();
+        for (var n = 0; n < volumes.Count; n++)
+        {
+            if (await runtime.CheckVolumeAsync(volumes[n], cancellationToken) is { } fault) checks.That(false, $"{VolumeRules.Field(n)}.source", fault);
+        }
+        checks.Throw();
     }
 
     private RegistryCredentials? Registry(RegistryCredentials? stored, RegistryInput? input, Checks checks)

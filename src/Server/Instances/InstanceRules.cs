@@ -49,6 +49,7 @@ internal static partial class InstanceRules
         instance.Virtual = await VirtualRules.CheckAsync(db, instance, checks, cancellationToken);
         TrafficLimitsInput.Check(instance.TrafficLimits, checks, "access.limits");
         await SourceAsync(db, instance.Source, checks, cancellationToken);
+        await VolumeRules.CheckAsync(db, instance, checks, cancellationToken);
     }
 
     private static void Env(Instance instance, Checks checks)

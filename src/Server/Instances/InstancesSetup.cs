@@ -42,6 +42,7 @@ internal static class InstancesSetup
         services.AddSingleton(s => new InstanceManager(
             s.GetRequiredService<IDbContextFactory<McpCanDb>>(), s.GetRequiredService<SecretProtector>(), s.GetRequiredService<RemoteSettings>(), s.GetRequiredService<EnvironmentMap>(),
             s.GetRequiredService<InstanceChanges>(), s.GetRequiredService<Idempotency>(), s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<VolumeManager>();
         services.AddSingleton<IPackageUsage, PackageUse>();
         services.AddSingleton<IEnvironmentUsage, EnvironmentUse>();
         services.AddSingleton<WorkerServices>();
@@ -56,6 +57,7 @@ internal static class InstancesSetup
         api.MapDeployments();
         api.MapPlayground();
         api.MapEnvironments();
+        api.MapVolumes();
     }
 
     private sealed class PackageUse(IDbContextFactory<McpCanDb> databases) : IPackageUsage

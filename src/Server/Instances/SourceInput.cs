@@ -31,9 +31,11 @@ public sealed record SourceInput
     public Patch<string> Pull { get; init; }
     /// <summary>Where the server listens by itself (in containers): port, path (default <c>/mcp</c>) and transport (<c>auto</c>, <c>streamable-http</c>, <c>sse</c>); null when it speaks over standard input and output.</summary>
     public Patch<HttpEndpoint> Http { get; init; }
+    /// <summary>Folders from outside that the server sees: volumes of the environment, and folders that the administrator opened. Replaces all; null for none.</summary>
+    public Patch<IReadOnlyList<VolumeMount>> Volumes { get; init; }
 
     /// <summary>A complete source.</summary>
-    public static implicit operator SourceInput?(InstanceSource? source) => Fields(source) is { } fields ? fields with { Http = new(true, source!.Http) } : null;
+    public static implicit operator SourceInput?(InstanceSource? source) => Fields(source) is { } fields ? fields with { Http = new(true, source!.Http), Volumes = new(true, source.Volumes) } : null;
 
     private static SourceInput? Fields(InstanceSource? source) => source switch
     {
@@ -44,7 +46,7 @@ public sealed record SourceInput
     };
 
     /// <summary>The source that results from these fields over the present one.</summary>
-    internal InstanceSource? Over(InstanceSource? current, Checks checks) => Next(current, checks) is { } next ? next with { Http = Http.Or(current?.Http) } : null;
+    internal InstanceSource? Over(InstanceSource? current, Checks checks) => Next(current, checks) is { } next ? next with { Http = Http.Or(current?.Http), Volumes = Volumes.Or(current?.Volumes) } : null;
 
     private InstanceSource? Next(InstanceSource? current, Checks checks)
     {

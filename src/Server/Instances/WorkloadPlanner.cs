@@ -38,6 +38,7 @@ public static class WorkloadPlanner
             Processes = instance.Processes,
             Http = instance.Source?.Http,
             Limits = instance.Limits,
+            Volumes = instance.Source?.Volumes ?? [],
             Egress = instance.Egress,
             Image = instance.Source is ImageSource image ? new ImageSpec(image.Image, image.Pull, login, image.Entrypoint, image.Args) : null,
             MinimumIsolation = instance.MinimumIsolation is { } own && own > minimum ? own : minimum,

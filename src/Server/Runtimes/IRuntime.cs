@@ -49,6 +49,18 @@ public interface IRuntime
     /// </summary>
     Task<ITerminal> ExecAsync(string instanceId, TerminalRequest request, CancellationToken cancellationToken) => throw new NotSupportedException("This kind of environment has no terminals yet.");
 
+    /// <summary>The volumes that the environment keeps for this installation.</summary>
+    Task<IReadOnlyList<NamedVolume>> ListVolumesAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<NamedVolume>>([]);
+
+    /// <summary>Why a volume cannot be mounted now, in a sentence; null when it can.</summary>
+    Task<string?> CheckVolumeAsync(VolumeMount volume, CancellationToken cancellationToken) => Task.FromResult<string?>("This kind of environment has no volumes.");
+
+    /// <summary>Makes a volume that workloads may write to; false when it is there already.</summary>
+    Task<bool> CreateVolumeAsync(string name, CancellationToken cancellationToken) => throw new NotSupportedException("This kind of environment has no volumes.");
+
+    /// <summary>Deletes a volume of this installation with all that is in it; false when there is none.</summary>
+    Task<bool> DeleteVolumeAsync(string name, CancellationToken cancellationToken) => Task.FromResult(false);
+
     /// <summary>Whether the environment can be used, and what is missing.</summary>
     Task<RuntimeCheck> CheckAsync(CancellationToken cancellationToken);
 }
@@ -93,6 +105,8 @@ public sealed record WorkloadSpec
     public WorkloadLimits Limits { get; init; } = new();
     /// <summary>The container image that is the server; null for the workload image.</summary>
     public ImageSpec? Image { get; init; }
+    /// <summary>Folders from outside that it sees.</summary>
+    public IReadOnlyList<VolumeMount> Volumes { get; init; } = [];
     /// <summary>Where the workload may connect to.</summary>
     public EgressPolicy Egress { get; init; } = EgressPolicy.Open;
     /// <summary>Weakest isolation that the policy accepts.</summary>

@@ -45,6 +45,8 @@ internal static unsafe partial class Linux
     public static partial int ChangeOwner(string path, uint user, uint group);
     [LibraryImport("libc", EntryPoint = "getegid")]
     public static partial uint GroupId();
+    [LibraryImport("libc", EntryPoint = "realpath", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial byte* Resolve(string path, byte* buffer);
     [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MakeDirectory(string path, uint mode);
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -58,6 +60,14 @@ internal static unsafe partial class Linux
 
     public static nint CapabilitySet => Arm ? 91 : 126;
     public const nint CloseRange = 436, LandlockCreate = 444, LandlockAdd = 445, LandlockRestrict = 446;
+
+    /// <summary>The path without any symbolic link, as the kernel goes it, or null when it leads nowhere.</summary>
+    public static string? RealPath(string path)
+    {
+        const int longest = 4096;
+        var buffer = stackalloc byte[longest];
+        return Resolve(path, buffer) is null ? null : Marshal.PtrToStringUTF8((nint)buffer);
+    }
 
     /// <summary>Opens for a Landlock rule; nothing can be read through it.</summary>
     public static int OpenForRule(string path) => Open(path, OpenPath | OpenCloseOnExec, 0);

@@ -14,6 +14,7 @@ public sealed partial class ProcessRuntime
         var bridge = BridgeProgram.Find(_options.BridgePath) ?? throw new IOException("The bridge program is missing. Build it with ./run, or name it in MCPCAN_BRIDGE_PATH.");
         var layout = Layout.ForRun(level, folder, installed, bridge.Folder, spec.Package is not null);
         if (bridge.DotNet is { } dotnet && !HostTools.InSystem(dotnet)) layout.Mounts.Add(new(dotnet, dotnet));
+        layout.Mounts.AddRange(Volumes(spec, level));
         var (tools, _) = await _tools.InterpretersAsync();
         var directory = layout.Directory(spec.WorkingDirectory);
         if (spec.Package is null) folder.MakeHome(spec.WorkingDirectory);

@@ -62,6 +62,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
 
         var (run, first) = folder.NextRun(_time);
         InstallLog? log = null;
+        var stage = "start";
         try
         {
             if (spec.Http is not null) throw new PlatformNotSupportedException("A server that listens by itself needs a container environment.");
@@ -74,12 +75,14 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
             var files = new LogFiles(folder, _time);
             files.Prune(run, KeptRuns);
             folder.SaveNumbers(new(run, first));
+            stage = "install";
             var installed = await _installer.EnsureAsync(spec, folder, level, () => log = new InstallLog(files.Install(run), first, _time), phase, cancellationToken);
             phase.Report("start");
             Installer.PlaceApp(spec, folder, installed, cancellationToken);
             installed = Installer.PlaceDeps(spec, folder, installed, level, cancellationToken);
             WorkloadFolder.Delete(folder.Tmp); // of the install phase
             folder.Make();
+            stage = "start";
             return await StartAsync(spec, folder, level, installed, run, log?.Next ?? first, cancellationToken);
         }
         catch (WorkloadFailedException e)
@@ -89,8 +92,7 @@ public sealed partial class ProcessRuntime : IRuntime, IDisposable
         catch (Exception e) when (e is ArchiveException or PlatformNotSupportedException or IOException or UnauthorizedAccessException or ArgumentException or System.Text.Json.JsonException or System.ComponentModel.Win32Exception)
         {
             Failed(_logger, spec.InstanceId, e);
-            var failed = log is null || e is ArchiveException ? "install" : "start";
-            throw Ended(spec.InstanceId, run, new WorkloadExit(null, null, failed, e.Message, log?.LastLines ?? [], _time.GetUtcNow()));
+            throw Ended(spec.InstanceId, run, new WorkloadExit(null, null, stage, e.Message, log?.LastLines ?? [], _time.GetUtcNow()));
         }
     }
 

@@ -13,6 +13,8 @@ public sealed record ProcessRuntimeOptions
     public bool AllowNone { get; init; }
     /// <summary>Strongest level to use even if a stronger one is there.</summary>
     public IsolationLevel StrongestIsolation { get; init; } = IsolationLevel.Sandbox;
+    /// <summary>Folders of this machine that host volumes may lie in.</summary>
+    public IReadOnlyList<string> VolumeRoots { get; init; } = [];
     /// <summary>Largest message through the bridge.</summary>
     public long MaxMessageBytes { get; init; } = 64L << 20;
 }

@@ -17,6 +17,7 @@ internal static class RuntimesSetup
                 InstallationId = () => installation.Value,
                 BridgePath = options.BridgePath,
                 AllowNone = options.MinimumIsolation.Equals("none", StringComparison.OrdinalIgnoreCase),
+                VolumeRoots = options.VolumeRoots,
                 MaxMessageBytes = options.MaxMcpRequestBytes,
             };
         });

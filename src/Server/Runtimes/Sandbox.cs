@@ -1,7 +1,11 @@
 namespace McpCan.Server.Runtimes;
 
 /// <summary>A folder or file that a workload sees.</summary>
-internal sealed record Mount(string Host, string Inside, bool Writable = false);
+/// <param name="Host">Where it lies; of a volume that an engine keeps its name.</param>
+/// <param name="Inside">Where the workload sees it.</param>
+/// <param name="Writable">Whether the workload may write there.</param>
+/// <param name="IsVolume">Whether an engine keeps it.</param>
+internal sealed record Mount(string Host, string Inside, bool Writable = false, bool IsVolume = false);
 
 /// <summary>What is to run apart from everything else.</summary>
 internal sealed record SandboxRequest

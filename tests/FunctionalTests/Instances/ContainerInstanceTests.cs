@@ -79,6 +79,32 @@ public abstract class ContainerInstanceTests(TestApp app, string engine)
         await Eventually.HoldsAsync(async () => (await app.Admin.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
     }
 
+    [Fact]
+    public async Task Server_InAContainer_HasAVolume_WhoseDataDoesNotFollowAMove()
+    {
+        Assert.SkipWhen(Engines.Address(engine) is null, $"No {engine} engine: script/engines starts one where root may.");
+        var name = $"notes-{Guid.NewGuid():N}"[..16];
+        var answer = await app.Operator.PostAsJsonAsync($"api/v1/environments/{engine}/volumes", new { name }, Cancel);
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
+        var source = new { type = "command", command = "python3", args = new[] { "-c", "open('/data/x','a').write('x')\n" + TinyServers.Echo }, volumes = new[] { new { kind = "named", source = name, target = "/data" } } };
+        var made = await CreateAsync(new { name = "With a volume", environment = engine, source });
+        var id = made.GetProperty("id").GetString()!;
+        await BecomesAsync(id, "Running");
+        Assert.Equal("kept", await CallAsync(id, "kept"));
+
+        var refused = await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { environment = "local" }, Cancel).ProblemAsync(HttpStatusCode.BadRequest);
+        Assert.Contains("does not follow", refused.GetProperty("errors").GetProperty("source.volumes[0].source")[0].GetString(), StringComparison.Ordinal);
+        await app.Operator.DeleteAsync($"api/v1/environments/{engine}/volumes/{name}", Cancel).ProblemAsync(HttpStatusCode.Conflict, "volume-in-use");
+        await app.Operator.PostAsJsonAsync("api/v1/environments/local/volumes", new { name }, Cancel);
+        await PatchAsync(id, new { environment = "local" });
+        await BecomesAsync(id, "Running");
+
+        Assert.Equal(HttpStatusCode.NoContent, (await app.Operator.DeleteAsync($"api/v1/environments/{engine}/volumes/{name}", Cancel)).StatusCode);
+        await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel);
+        await Eventually.HoldsAsync(async () => (await app.Admin.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
+        Assert.Equal(HttpStatusCode.NoContent, (await app.Operator.DeleteAsync($"api/v1/environments/local/volumes/{name}", Cancel)).StatusCode);
+    }
+
     [Theory]
     [InlineData(0, "/mcp", "auto", "source.http.port")]
     [InlineData(80, "mcp", "auto", "source.http.path")]

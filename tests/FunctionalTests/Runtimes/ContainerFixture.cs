@@ -47,19 +47,36 @@ internal sealed class ContainerFixture : RuntimeFixture
         return count;
     }
 
-    public Task<IList<ContainerListResponse>> ContainersAsync() => _client.Containers.ListContainersAsync(new ContainersListParameters
+    public Task<IList<ContainerListResponse>> ContainersAsync() => PatientlyAsync(() => _client.Containers.ListContainersAsync(new ContainersListParameters
     {
         All = true,
         Filters = new Dictionary<string, IDictionary<string, bool>> { ["label"] = new Dictionary<string, bool> { [$"mcpcan.installation={Installation}"] = true } },
-    }, CancellationToken.None);
+    }, CancellationToken.None));
+
+    /// <summary>Podman fails to list what another test removes at this moment.</summary>
+    internal static async Task<T> PatientlyAsync<T>(Func<Task<T>> list)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return await list();
+            }
+            catch (DockerApiException e) when (Engine.IsGone(e) && attempt < 50)
+            {
+                await Task.Delay(20);
+            }
+        }
+    }
 
     public override async ValueTask DisposeAsync()
     {
         try
         {
             foreach (var folder in Directory.CreateDirectory(Path.Combine(Data, "workloads")).GetDirectories()) await Runtime.RemoveAsync(folder.Name, purge: true, CancellationToken.None);
+            foreach (var volume in await Runtime.ListVolumesAsync(CancellationToken.None)) await Runtime.DeleteVolumeAsync(volume.Name, CancellationToken.None);
             await base.DisposeAsync();
-            var networks = await _client.Networks.ListNetworksAsync(new NetworksListParameters(), CancellationToken.None);
+            var networks = await PatientlyAsync(() => _client.Networks.ListNetworksAsync(new NetworksListParameters(), CancellationToken.None));
             Assert.DoesNotContain(networks, n => n.Labels?.TryGetValue("mcpcan.installation", out var id) == true && id == Installation);
         }
         finally

@@ -26,6 +26,8 @@ internal class RuntimeFixture : IAsyncDisposable
     public static string? RealBridge { get; } = Environment.GetEnvironmentVariable("MCPCAN_BRIDGE_PATH") is { Length: > 0 } path && File.Exists(path) ? path : TryFind("artifacts/bridge/mcpcan-bridge");
 
     public string Data { get; }
+    /// <summary>The folder that the administrator opened for volumes.</summary>
+    public string Open => Data + "-open";
 
     /// <summary>Begins a Python server that does nothing before <see cref="Go"/>: a bomb that goes off earlier keeps the bridge from starting.</summary>
     public const string UntilGo = "import os,time\nwhile not os.path.exists(os.path.expanduser('~/go')): time.sleep(0.02)\n";
@@ -36,7 +38,7 @@ internal class RuntimeFixture : IAsyncDisposable
     public string Installation { get; } = $"mcpcan-test{Environment.ProcessId}x{Interlocked.Increment(ref _count)}";
     public IRuntime Runtime => _runtime ??= Again();
     protected string Bridge { get; }
-    protected ProcessRuntimeOptions Options => new() { Data = Data, InstallationId = () => Installation, BridgePath = Bridge, StrongestIsolation = Level, AllowNone = AllowNone };
+    protected ProcessRuntimeOptions Options => new() { Data = Data, InstallationId = () => Installation, BridgePath = Bridge, StrongestIsolation = Level, AllowNone = AllowNone, VolumeRoots = [Open] };
     public List<string> Phases { get; } = [];
 
     /// <summary>A second server over the same data folder, as after a restart.</summary>
@@ -100,7 +102,7 @@ internal class RuntimeFixture : IAsyncDisposable
         foreach (var status in await Runtime.ListAsync(CancellationToken.None)) await Runtime.RemoveAsync(status.InstanceId, purge: true, CancellationToken.None);
         var left = await ProcessesAsync();
         foreach (var runtime in _all) ((IDisposable)runtime).Dispose();
-        Directory.Delete(Data, recursive: true);
+        foreach (var folder in (string[])[Data, Open]) if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
         Cgroups.Detect(Installation).Dissolve();
         Assert.Equal(0, left);
     }

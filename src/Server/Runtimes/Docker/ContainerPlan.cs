@@ -37,7 +37,14 @@ internal static class ContainerPlan
             CapDrop = ["ALL"],
             SecurityOpt = ["no-new-privileges"],
             Tmpfs = order.Mounts.Any(m => m.Inside == "/tmp") ? null : new Dictionary<string, string> { ["/tmp"] = $"rw,exec,nosuid,nodev,mode=1777,size={TmpBytes}" },
-            Mounts = [.. order.Mounts.Select(m => new global::Docker.DotNet.Models.Mount { Type = "bind", Source = m.Host, Target = m.Inside, ReadOnly = !m.Writable })],
+            Mounts = [.. order.Mounts.Select(m => new global::Docker.DotNet.Models.Mount
+            {
+                Type = m.IsVolume ? "volume" : "bind",
+                Source = m.Host,
+                Target = m.Inside,
+                ReadOnly = !m.Writable,
+                VolumeOptions = m.IsVolume ? new VolumeOptions { NoCopy = true } : null,
+            })],
             LogConfig = order.Podman
                 ? new LogConfig { Type = "k8s-file", Config = new Dictionary<string, string> { ["max-size"] = "1m" } }
                 : new LogConfig { Type = "json-file", Config = new Dictionary<string, string> { ["max-size"] = "1m", ["max-file"] = "1" } },

@@ -16,6 +16,7 @@ public sealed partial class DockerRuntime
         var kind = await _engine.KindAsync(cancellationToken);
         var layout = Layout.ForRun(IsolationLevel.Container, folder, installed, bridge.Folder, spec.Package is not null);
         if (bridge.DotNet is { } dotnet) layout.Mounts.Add(new(dotnet, dotnet));
+        layout.Mounts.AddRange(await VolumesAsync(spec, cancellationToken));
         var directory = server?.Directory ?? layout.Directory(spec.WorkingDirectory);
         if (spec.Package is null) folder.MakeHome(spec.WorkingDirectory);
         var command = server?.Command ?? [.. spec.Command.Select(layout.Fill)];

@@ -204,8 +204,9 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
                 await _engine.RemoveAsync(container.ID, cancellationToken);
             }
         }
-        catch (EngineUnreachableException e)
+        catch (IOException e)
         {
+            // The start of the platform does not hang on an engine; what is left is in the way of the next start at most, which removes it.
             NotSwept(_logger, _options.Environment, e);
         }
     }

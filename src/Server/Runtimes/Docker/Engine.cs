@@ -109,14 +109,16 @@ internal sealed partial class Engine : IDisposable
         }
     }, cancellationToken);
 
-    public Task<IList<ContainerListResponse>> ListAsync(IEnumerable<(string Label, string Value)> labels, CancellationToken cancellationToken) =>
-        CallAsync(async () =>
+    /// <summary>Containers with these labels, in the order in which they can be removed: those that live in another's network first.</summary>
+    public Task<IReadOnlyList<ContainerListResponse>> ListAsync(IEnumerable<(string Label, string Value)> labels, CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<ContainerListResponse>>(async () =>
         {
             for (var attempt = 0; ; attempt++)
             {
                 try
                 {
-                    return await _quick.Containers.ListContainersAsync(new ContainersListParameters { All = true, Filters = Labels(labels) }, cancellationToken);
+                    var all = await _quick.Containers.ListContainersAsync(new ContainersListParameters { All = true, Filters = Labels(labels) }, cancellationToken);
+                    return [.. all.OrderBy(c => c.Labels?.TryGetValue(ContainerPlan.Role, out var role) == true && role == "network" ? 0 : 1)];
                 }
                 catch (DockerApiException e) when (IsGone(e) && attempt < 20)
                 {
@@ -253,7 +255,8 @@ internal sealed partial class Engine : IDisposable
     }
 
     /// <summary>Podman says it with status 500 while a container is being removed.</summary>
-    private static bool IsGone(DockerApiException e) => e.StatusCode == HttpStatusCode.NotFound || e.ResponseBody?.Contains("no such container", StringComparison.OrdinalIgnoreCase) == true;
+    internal static bool IsGone(DockerApiException e) => e.StatusCode == HttpStatusCode.NotFound
+        || e.ResponseBody is { } said && (said.Contains("no such container", StringComparison.OrdinalIgnoreCase) || said.Contains("container not known", StringComparison.OrdinalIgnoreCase));
 
     private static string Text(DockerApiException e)
     {

@@ -29,8 +29,8 @@ public sealed class PlaceDraft
         Transport = instance.Source?.Http?.Transport ?? "auto",
     };
 
-    /// <summary>Whether it is a place with containers.</summary>
-    public bool IsContainer(EnvironmentMap environments) => environments.Find(Environment ?? environments.Default) is { Kind: not EnvironmentKinds.Process };
+    /// <summary>Whether it is a place with containers; one that is gone was.</summary>
+    public bool IsContainer(EnvironmentMap environments) => environments.Find(Environment ?? environments.Default)?.Kind != EnvironmentKinds.Process;
 
     public EgressInput ToEgress(EnvironmentMap environments) => !IsContainer(environments) ? new(EgressPolicy.Open.Mode) : new(Egress, Egress == EgressPolicy.AllowList ? Places : null);
 

@@ -25,6 +25,7 @@ public sealed class WizardDraft
     public string? Name { get; set; }
     public string? Slug { get; set; }
     public List<EnvEntry> Env { get; } = [];
+    public List<VolumeDraft> Volumes { get; } = [];
     /// <summary>What the chosen package asks for, as environment variables.</summary>
     public List<EnvEntry> Parameters { get; } = [];
     public bool TokenRequired { get; set; } = true;
@@ -44,7 +45,9 @@ public sealed class WizardDraft
     /// <summary>Whether clients will call an address of ours.</summary>
     public bool IsServed => Mode != InstanceModes.Direct;
 
-    public InstanceSource? BuildSource() => Source switch
+    public InstanceSource? BuildSource() => What() is { } what ? what with { Volumes = VolumeDraft.ToMounts(Volumes) } : null;
+
+    private InstanceSource? What() => Source switch
     {
         "registry" when Package is { Length: > 0 } package => new CommandSource(Runner, [.. Runner == "npx" ? ["-y", package] : new[] { package }, .. CommandText.Split(Arguments ?? "") ?? []]),
         "command" when CommandText.Split(CommandLine ?? "") is [var command, .. var rest] => new CommandSource(command, rest, string.IsNullOrWhiteSpace(WorkingDirectory) ? null : WorkingDirectory.Trim()),
@@ -61,6 +64,7 @@ public sealed class WizardDraft
         (Image, Place) = (new ImageDraft(), new PlaceDraft());
         (RemoteMode, Remote) = (InstanceModes.Proxy, new RemoteDraft());
         Env.Clear();
+        Volumes.Clear();
         Parameters.Clear();
     }
 

@@ -108,6 +108,7 @@ public sealed partial class ConfigurationTab
         public bool TokenRequired { get; set; }
         public bool QueryToken { get; set; }
         public List<EnvEntry> Env { get; private init; } = [];
+        public List<VolumeDraft> Volumes { get; private init; } = [];
         public RunSettings Run { get; private init; } = new();
         public RemoteDraft Remote { get; private init; } = new();
         public ImageDraft Image { get; private init; } = new();
@@ -124,6 +125,7 @@ public sealed partial class ConfigurationTab
             TokenRequired = i.TokenRequired,
             QueryToken = i.QueryTokenAllowed,
             Env = [.. i.Env.OrderBy(e => e.Key, StringComparer.Ordinal).Select(e => new EnvEntry { Name = e.Key, Value = e.Value.Secret ? "" : e.Value.Value, Secret = e.Value.Secret, Kept = e.Value.Secret })],
+            Volumes = VolumeDraft.Of(i.Source?.Volumes),
             Run = RunSettings.Of(i),
             Remote = RemoteDraft.Of(i.Remote),
             Image = ImageDraft.Of(i),
@@ -145,6 +147,7 @@ public sealed partial class ConfigurationTab
                 },
                 _ => i.Source,
             };
+            if (source is not null) source = source with { Volumes = VolumeDraft.ToMounts(Volumes) };
             if (i.Mode == InstanceModes.Managed && source is not null) source = source with { Http = Place.ToHttp(environments) };
             return new InstancePatch
             {
