@@ -107,7 +107,7 @@ internal class RuntimeFixture : IAsyncDisposable
         Assert.Equal(0, left);
     }
 
-    private static string Find(string path) => TryFind(path) ?? throw new FileNotFoundException(path);
+    internal static string Find(string path) => TryFind(path) ?? throw new FileNotFoundException(path);
 
     private static string? TryFind(string path)
     {
