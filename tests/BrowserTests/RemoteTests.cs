@@ -88,6 +88,7 @@ public sealed class RemoteTests(ConsoleServer server)
         var page = visit.Page;
         await visit.OpenAsync($"/instances/{slug}/configuration");
 
+        await Expect(page.Locator("[aria-labelledby=mode] input[name=mode]")).ToHaveCountAsync(3);
         // The stored secret is used, though it is not shown.
         await Expect(page.GetByLabel("Value of header 1")).ToHaveValueAsync("");
         await page.GetByRole(AriaRole.Button, new() { Name = "Test connection" }).ClickAsync();
