@@ -46,6 +46,7 @@ public sealed class VolumeTests(ConsoleServer server)
         await visit.ShootAsync($"configuration-volumes-{language}");
         await page.GetByRole(AriaRole.Button, new() { Name = save, Exact = true }).ClickAsync();
         await ConsoleServer.UntilAsync("the change is stored", async () => (await VolumesAsync(slug))[0].GetProperty("target").GetString() == "/srv/notes", TimeSpan.FromSeconds(20));
+        await Expect(page.Locator(".mud-snackbar").First).ToBeVisibleAsync(); // from then on the form is that of what was stored
         await page.GetByLabel(kind).SelectOptionAsync("host");
         await page.GetByLabel(source).FillAsync("/etc");
         await page.GetByLabel(source).BlurAsync();

@@ -300,10 +300,3 @@ public sealed class DeploymentTestsOnDocker(DockerInstanceTests.App app) : Deplo
     /// <inheritdoc/>
     protected override string Place => "docker";
 }
-
-/// <summary>The same in containers.</summary>
-public sealed class DeploymentTestsOnPodman(PodmanInstanceTests.App app) : DeploymentTests<PodmanInstanceTests.App>(app)
-{
-    /// <inheritdoc/>
-    protected override string Place => "podman";
-}
