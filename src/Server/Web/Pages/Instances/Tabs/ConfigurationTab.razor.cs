@@ -18,6 +18,8 @@ public sealed partial class ConfigurationTab
     private List<PackageVersion> _versions = [];
     private Form _form = new();
     private DateTimeOffset? _asOf;
+    // The revision that the form shows; the page may still have an older one in its hands.
+    private long _revision;
     private bool _busy;
     private string? _problem;
 
@@ -38,7 +40,7 @@ public sealed partial class ConfigurationTab
         // What was saved here is newer than what the page may still have in its hands.
         if (_asOf >= Instance.UpdatedAt) return;
         if (_asOf is not null && !_busy) _problem = L["changed-meanwhile"];
-        _asOf = Instance.UpdatedAt;
+        (_asOf, _revision) = (Instance.UpdatedAt, Instance.Revision);
         _form = Form.Of(Instance);
         if (Instance.Source is PackageCodeSource source)
             await Toasts.TryAsync(async () => _versions = [.. (await PackageManager.GetAsync(source.PackageId, CancellationToken.None)).Versions.OrderByDescending(v => v.Version)]);
@@ -64,8 +66,8 @@ public sealed partial class ConfigurationTab
         (_busy, _problem) = (true, null);
         try
         {
-            var changed = await Manager.UpdateAsync(Instance.Id, _form.ToPatch(Instance, Environments), User.Actor(), Instance.Revision, CancellationToken.None);
-            _asOf = changed.UpdatedAt;
+            var changed = await Manager.UpdateAsync(Instance.Id, _form.ToPatch(Instance, Environments), User.Actor(), _revision, CancellationToken.None);
+            (_asOf, _revision) = (changed.UpdatedAt, changed.Revision);
             _form = Form.Of(changed);
             Toasts.Done(L["saved"]);
         }
