@@ -32,7 +32,7 @@ public static class Expect
 public static class Eventually
 {
     /// <summary>Longest wait of all tests: long, since build machines can be slow.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     public static Task HoldsAsync(Func<bool> condition) => HoldsAsync(() => Task.FromResult(condition()));
 

@@ -16,9 +16,6 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    /// <summary>The environment that they run in.</summary>
-    protected virtual string Place => "local";
-
     [Fact]
     public async Task Version_IsDeployedBesideTheOld_WhoseSessionEnds_AndGoesBack()
     {
@@ -228,10 +225,9 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
 
     private async Task<(string Id, string Package)> RunningAsync(int sleepSeconds = 0)
     {
-        Assert.SkipWhen(app.Services.GetRequiredService<EnvironmentMap>().Find(Place) is null, $"No {Place} engine: script/engines starts one where root may.");
         var form = new MultipartFormDataContent { { new ByteArrayContent(Archives.Zip(("server.py", Old))), "file", "tiny.zip" }, { new StringContent("d " + Guid.NewGuid().ToString("N")), "name" } };
         var package = (await (await app.Operator.PostAsync("api/v1/packages", form, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("id").GetString()!;
-        var answer = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "versions", environment = Place, source = new { type = "package", packageId = package, version = 1, install = NoEdits }, limits = new { sleepSeconds } }, Cancel);
+        var answer = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "versions", source = new { type = "package", packageId = package, version = 1, install = NoEdits }, limits = new { sleepSeconds } }, Cancel);
         Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
         var id = (await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("id").GetString()!;
         await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("status").GetProperty("state").GetString() is "Running" or "Sleeping");
@@ -274,7 +270,7 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
     private Task<JsonElement> InstanceAsync(string id) => app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}", Cancel);
 
     private Task OnlyOneRunsAsync(string id) => Eventually.HoldsAsync(async () =>
-        (await app.Services.GetRequiredService<EnvironmentMap>().Find(Place)!.ListAsync(Cancel)).Select(w => w.InstanceId).Where(i => i.StartsWith(id, StringComparison.Ordinal)).ToList() is [var one] && one == id
+        (await app.Services.GetRequiredService<EnvironmentMap>().Find("local")!.ListAsync(Cancel)).Select(w => w.InstanceId).Where(i => i.StartsWith(id, StringComparison.Ordinal)).ToList() is [var one] && one == id
         && Workloads(id).Length == 1);
 
     private string[] Workloads(string id) => Directory.GetDirectories(Path.Combine(app.Data, "workloads"), id + "*");
@@ -293,10 +289,3 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
 public sealed class DeploymentTestsOnSqlite(SqliteApp app) : DeploymentTests<SqliteApp>(app);
 
 public sealed class DeploymentTestsOnPostgres(PostgresApp app) : DeploymentTests<PostgresApp>(app);
-
-/// <summary>The same in containers.</summary>
-public sealed class DeploymentTestsOnDocker(DockerInstanceTests.App app) : DeploymentTests<DockerInstanceTests.App>(app)
-{
-    /// <inheritdoc/>
-    protected override string Place => "docker";
-}
