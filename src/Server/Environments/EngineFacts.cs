@@ -1,4 +1,5 @@
 using Docker.DotNet;
+using McpCan.Server.Runtimes.Docker;
 
 namespace McpCan.Server.Environments;
 
@@ -28,7 +29,7 @@ public sealed record EngineFacts(
     {
         var version = await client.System.GetVersionAsync(cancellationToken);
         var info = await client.System.GetSystemInfoAsync(cancellationToken);
-        var podman = version.Components?.Any(c => c.Name.Contains("Podman", StringComparison.OrdinalIgnoreCase)) == true;
+        var podman = Engine.IsPodman(version);
         string?[] cgroups = [info.CgroupVersion is { Length: > 0 } v ? "v" + v : null, info.CgroupDriver];
         return new(
             podman ? "Podman" : "Docker", version.Version, version.APIVersion, info.SecurityOptions?.Any(s => s.Contains("rootless", StringComparison.Ordinal)) == true,

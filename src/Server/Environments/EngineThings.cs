@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using Docker.DotNet;
 using Docker.DotNet.Models;
@@ -52,7 +51,7 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
     public Task<IReadOnlyList<EngineImage>> ImagesAsync(string id, CancellationToken cancellationToken) => CallAsync<IReadOnlyList<EngineImage>>(id, CallLimit, async (client, cancel) =>
     {
         var images = await client.Images.ListImagesAsync(new ImagesListParameters(), cancel);
-        var used = (await client.Containers.ListContainersAsync(new ContainersListParameters { All = true }, cancel)).CountBy(c => Digest(c.ImageID ?? "")).ToDictionary();
+        var used = (await ContainersAsync(client, cancel)).CountBy(c => Digest(c.ImageID ?? "")).ToDictionary();
         return [.. images.Select(i => Image(i, used.GetValueOrDefault(Digest(i.ID)))).OrderBy(i => i.Names.Count == 0 ? "~" : i.Names[0], StringComparer.Ordinal)];
     }, cancellationToken);
 
@@ -76,8 +75,10 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
     public Task RemoveImageAsync(string id, string image, CancellationToken cancellationToken) => CallAsync(id, CallLimit, async (client, cancel) =>
     {
         if (!ImageId().IsMatch(image)) throw ProblemException.NotFound("image", image);
-        var found = (await client.Images.ListImagesAsync(new ImagesListParameters(), cancel)).FirstOrDefault(i => Digest(i.ID).StartsWith(image, StringComparison.Ordinal)) ?? throw ProblemException.NotFound("image", image);
-        var containers = await client.Containers.ListContainersAsync(new ContainersListParameters { All = true }, cancel);
+        var matching = (await client.Images.ListImagesAsync(new ImagesListParameters(), cancel)).Where(i => Digest(i.ID).StartsWith(image, StringComparison.Ordinal)).ToList();
+        if (matching.Count > 1) throw new ProblemException(409, "image-ambiguous", $"Several images begin with '{image}'. Give more of the id.");
+        var found = matching.FirstOrDefault() ?? throw ProblemException.NotFound("image", image);
+        var containers = await ContainersAsync(client, cancel);
         if (containers.Count(c => Digest(c.ImageID ?? "") == Digest(found.ID)) is > 0 and var count)
             throw new ProblemException(409, "image-in-use", $"{count} containers use this image. Stop or move their servers first.");
         var names = Names(found);
@@ -99,7 +100,7 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
         var until = time.GetUtcNow();
         var events = new Queue<EngineEvent>();
         // Podman with an end loses most of them, and without one it does not end: then they are all there when none comes any more.
-        var isPodman = (await client.System.GetVersionAsync(cancel)).Components?.Any(c => c.Name == "Podman Engine") == true;
+        var isPodman = Engine.IsPodman(await client.System.GetVersionAsync(cancel));
         using var quiet = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         if (isPodman) quiet.CancelAfter(Quiet);
         try
@@ -140,21 +141,11 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
         stop.CancelAfter(limit);
         try
         {
-            for (var attempt = 0; ; attempt++)
-            {
-                try
-                {
-                    return await call(client, stop.Token);
-                }
-                catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.InternalServerError && Engine.IsGone(e) && attempt < 20)
-                {
-                    // Podman fails to list what is removed at this moment.
-                }
-            }
+            return await call(client, stop.Token);
         }
         catch (DockerApiException e)
         {
-            var said = Said(e);
+            var said = Engine.Text(e);
             throw e.StatusCode switch
             {
                 HttpStatusCode.NotFound => new ProblemException(404, "not-found", $"The engine does not know it: {said}"),
@@ -181,18 +172,20 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
 
     private bool IsForeign(IDictionary<string, string>? labels) => labels?.ContainsKey(ContainerPlan.Installation) == true && !IsOurs(labels);
 
-    private static string Said(DockerApiException e)
+    /// <summary>Podman fails to list what is removed at this moment.</summary>
+    private static async Task<IList<ContainerListResponse>> ContainersAsync(DockerClient client, CancellationToken cancellationToken)
     {
-        try
+        for (var attempt = 0; ; attempt++)
         {
-            using var json = JsonDocument.Parse(e.ResponseBody ?? "");
-            if (json.RootElement.TryGetProperty("message", out var message)) return message.GetString() ?? "";
+            try
+            {
+                return await client.Containers.ListContainersAsync(new ContainersListParameters { All = true }, cancellationToken);
+            }
+            catch (DockerApiException e) when (Engine.IsGone(e) && attempt < 20)
+            {
+                // Once more.
+            }
         }
-        catch (JsonException)
-        {
-            // plain text
-        }
-        return $"{(int)e.StatusCode} {e.ResponseBody}".Trim();
     }
 
     private sealed class Inline<T>(Action<T> action) : IProgress<T>

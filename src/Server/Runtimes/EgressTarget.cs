@@ -16,7 +16,7 @@ public sealed partial record EgressTarget(string? Host, IPNetwork? Network, int?
     /// <summary>Reads one; null when it is none.</summary>
     public static EgressTarget? Parse(string? text)
     {
-        if (text is not { Length: > 0 and <= 300 }) return null;
+        if (text is not { Length: > 0 and <= 300 } || text.Contains('%', StringComparison.Ordinal)) return null; // a zone names a link of this machine
         var (place, port) = (text, (string?)null);
         if (text[0] == '[')
         {
@@ -34,7 +34,7 @@ public sealed partial record EgressTarget(string? Host, IPNetwork? Network, int?
             if (!int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var n) || n is < 1 or > 65535) return null;
             number = n;
         }
-        if (IPAddress.TryParse(place, out var address) && address.ScopeIdOrNone() == 0 && (place.Contains(':', StringComparison.Ordinal) || place.Count('.') == 3)) return new(null, One(address), number);
+        if (IPAddress.TryParse(place, out var address) && (place.Contains(':', StringComparison.Ordinal) || place.Count('.') == 3)) return new(null, One(address), number);
         if (place.Contains('/', StringComparison.Ordinal)) return IPNetwork.TryParse(place, out var network) ? new(null, network, number) : null;
         return place.Length <= 253 && HostName().IsMatch(place) ? new(place.ToLowerInvariant(), null, number) : null;
     }
@@ -45,9 +45,4 @@ public sealed partial record EgressTarget(string? Host, IPNetwork? Network, int?
     // A name with a letter in its last part: what looks like an address must be one.
     [GeneratedRegex(@"^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex HostName();
-}
-
-file static class Addresses
-{
-    public static long ScopeIdOrNone(this IPAddress address) => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? address.ScopeId : 0;
 }

@@ -15,7 +15,7 @@ public sealed partial class DockerRuntime
             if (await CurrentAsync(folder, cancellationToken) is not { } state || state.Container != known.Container) return;
             // First the way, then the sign to it.
             await CloseAsync(instanceId, state.Generation, folder, state.Run, state.Container, await NetworkAsync(cancellationToken), renewed.Openings(), cancellationToken);
-            await File.WriteAllTextAsync(HostsFile(folder), renewed.HostsFile(), cancellationToken); // the same file: it is mounted
+            await WriteHostsAsync(folder, renewed, cancellationToken);
             folder.Save(state with { Egress = renewed });
         }
         catch (IOException e)
@@ -27,6 +27,13 @@ public sealed partial class DockerRuntime
     private Task<EngineNetwork> NetworkAsync(CancellationToken cancellationToken) => _engine.NetworkAsync(NetworkName, Installation, cancellationToken);
 
     private static string HostsFile(WorkloadFolder folder) => Path.Combine(folder.Root, "hosts");
+
+    /// <summary>Writes it in place, since it is mounted, and so that the workload's user may read it whatever our umask is.</summary>
+    private static async Task WriteHostsAsync(WorkloadFolder folder, EgressList egress, CancellationToken cancellationToken)
+    {
+        await File.WriteAllTextAsync(HostsFile(folder), egress.HostsFile(), cancellationToken);
+        File.SetUnixFileMode(HostsFile(folder), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+    }
 
     /// <summary>Lets a helper with the right to do so put the rules into the workload's network namespace.</summary>
     private async Task CloseAsync(string instanceId, long generation, WorkloadFolder folder, int run, string container, EngineNetwork network, IReadOnlyList<EgressOpening>? only, CancellationToken cancellationToken)

@@ -42,7 +42,7 @@ public sealed partial class DockerRuntime
         // 2. The container starts, and its bridge waits for the configuration.
         var network = spec.Egress.Mode == "none" ? null : await NetworkAsync(cancellationToken);
         var egress = spec.Egress.Mode == EgressPolicy.AllowList ? await EgressList.ResolveAsync(spec.Egress.Allow ?? [], _options.Resolve, cancellationToken) : null;
-        if (egress is not null) await File.WriteAllTextAsync(HostsFile(folder), egress.HostsFile(), cancellationToken);
+        if (egress is not null) await WriteHostsAsync(folder, egress, cancellationToken);
         var order = new ContainerPlan.Order
         {
             Name = $"{NetworkName}-{spec.InstanceId}-{run}",

@@ -38,7 +38,7 @@ internal sealed partial class Engine : IDisposable
     {
         if (_kind is { } known) return known;
         var (version, info) = await CallAsync(async () => (await _quick.System.GetVersionAsync(cancellationToken), await _quick.System.GetSystemInfoAsync(cancellationToken)), cancellationToken);
-        var podman = version.Components?.Any(c => c.Name.Contains("Podman", StringComparison.OrdinalIgnoreCase)) == true;
+        var podman = IsPodman(version);
         return _kind = new(podman ? "Podman" : "Docker", version.Version, podman, info.SecurityOptions?.Any(s => s.Contains("rootless", StringComparison.Ordinal)) == true);
     }
 
@@ -258,7 +258,11 @@ internal sealed partial class Engine : IDisposable
     internal static bool IsGone(DockerApiException e) => e.StatusCode == HttpStatusCode.NotFound
         || e.ResponseBody is { } said && (said.Contains("no such container", StringComparison.OrdinalIgnoreCase) || said.Contains("container not known", StringComparison.OrdinalIgnoreCase));
 
-    private static string Text(DockerApiException e)
+    /// <summary>Whether the engine behind the Docker API is Podman.</summary>
+    internal static bool IsPodman(VersionResponse version) => version.Components?.Any(c => c.Name.Contains("Podman", StringComparison.OrdinalIgnoreCase)) == true;
+
+    /// <summary>What the engine said.</summary>
+    internal static string Text(DockerApiException e)
     {
         try
         {

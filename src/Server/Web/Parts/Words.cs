@@ -29,6 +29,9 @@ public sealed class Words(IStringLocalizer<ShellTexts> texts, TimeProvider time,
         return span.TotalDays < 1 ? texts["span-hours", (int)span.TotalHours, span.Minutes] : texts["span-days", (int)span.TotalDays, span.Hours];
     }
 
+    /// <summary>A size in GiB, as a number.</summary>
+    public static string Gigabytes(long bytes) => (bytes / (double)(1L << 30)).ToString("0.#", CultureInfo.CurrentCulture);
+
     /// <summary>Date and time on the person's clock.</summary>
     public string Moment(DateTimeOffset moment) => browser.Local(moment).ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
 

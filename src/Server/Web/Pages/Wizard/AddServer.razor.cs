@@ -88,12 +88,7 @@ public sealed partial class AddServer
         if (Draft.Source == "registry" && string.IsNullOrWhiteSpace(Draft.Package)) _errors["package"] = L["error-required"];
         if (Draft.Source == "registry" && CommandText.Split(Draft.Arguments ?? "") is null) _errors["arguments"] = L["error-quote"];
         if (Draft.Source == "command") _errors.AddIf("command", CommandText.Split(Draft.CommandLine ?? "") switch { null => L["error-quote"].Value, [] => L["error-required"].Value, _ => null });
-        if (Draft.Source == "image")
-        {
-            if (string.IsNullOrWhiteSpace(Draft.Image.Image)) _errors["image"] = L["error-required"];
-            if (CommandText.Split(Draft.Image.Entrypoint ?? "") is null) _errors["entrypoint"] = L["error-quote"];
-            if (CommandText.Split(Draft.Image.Arguments ?? "") is null) _errors["image-arguments"] = L["error-quote"];
-        }
+        if (Draft.Source == "image") Draft.Image.Check(_errors, L);
         if (Draft.Source == "package")
         {
             var package = _packages.FirstOrDefault(p => p.Id == Draft.PackageId);
@@ -111,7 +106,7 @@ public sealed partial class AddServer
     private void CheckAccess()
     {
         if (Draft is { FirstToken: true, IsServed: true } && string.IsNullOrWhiteSpace(Draft.TokenName)) _errors["token-name"] = L["error-required"];
-        if (Draft.Mode == InstanceModes.Managed && Draft.Place.IsContainer(Environments)) _errors.AddIf("allow", Draft.Place.WrongPlace switch { null => null, "" => L["error-required"].Value, var place => L["error-place", place].Value });
+        if (Draft.Mode == InstanceModes.Managed) Draft.Place.Check(Environments, _errors, L);
     }
 
     private async Task DeployAsync()

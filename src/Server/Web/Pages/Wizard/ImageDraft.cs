@@ -1,5 +1,7 @@
 using McpCan.Server.Instances;
 using McpCan.Server.Web.Parts;
+using McpCan.Server.Web.Resources;
+using Microsoft.Extensions.Localization;
 
 namespace McpCan.Server.Web.Pages.Wizard;
 
@@ -23,6 +25,14 @@ public sealed class ImageDraft
         Pull = image.Pull,
         RegistryUser = instance.Registry?.UserName,
     };
+
+    /// <summary>Notes what is wrong, by field.</summary>
+    public void Check(Dictionary<string, string> errors, IStringLocalizer<WizardTexts> texts)
+    {
+        if (string.IsNullOrWhiteSpace(Image)) errors["image"] = texts["error-required"];
+        if (CommandText.Split(Entrypoint ?? "") is null) errors["entrypoint"] = texts["error-quote"];
+        if (CommandText.Split(Arguments ?? "") is null) errors["image-arguments"] = texts["error-quote"];
+    }
 
     public ImageSource? ToSource() => string.IsNullOrWhiteSpace(Image) ? null : new(Image.Trim(), Words(Entrypoint), Words(Arguments), Pull);
 

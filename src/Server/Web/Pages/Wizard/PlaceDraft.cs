@@ -1,6 +1,8 @@
 using McpCan.Server.Environments;
 using McpCan.Server.Instances;
 using McpCan.Server.Runtimes;
+using McpCan.Server.Web.Resources;
+using Microsoft.Extensions.Localization;
 
 namespace McpCan.Server.Web.Pages.Wizard;
 
@@ -36,8 +38,13 @@ public sealed class PlaceDraft
 
     public HttpEndpoint? ToHttp(EnvironmentMap environments) => Listens && IsContainer(environments) ? new(Port, string.IsNullOrWhiteSpace(Path) ? "/mcp" : Path.Trim(), Transport) : null;
 
-    /// <summary>The first line of the allow-list that is no place; empty when the list is.</summary>
-    public string? WrongPlace => Egress != EgressPolicy.AllowList ? null : Places is [] ? "" : Array.Find(Places, p => EgressTarget.Parse(p) is null);
+    /// <summary>Notes what is wrong, by field.</summary>
+    public void Check(EnvironmentMap environments, Dictionary<string, string> errors, IStringLocalizer<WizardTexts> texts)
+    {
+        if (Egress != EgressPolicy.AllowList || !IsContainer(environments)) return;
+        if (Places is []) errors["allow"] = texts["error-required"];
+        else if (Array.Find(Places, p => EgressTarget.Parse(p) is null) is { } wrong) errors["allow"] = texts["error-place", wrong];
+    }
 
     private string[] Places => (Allow ?? "").Split(['\n', '\r', ',', ' '], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 }

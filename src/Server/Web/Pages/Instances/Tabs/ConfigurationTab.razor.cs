@@ -88,13 +88,8 @@ public sealed partial class ConfigurationTab
         if (string.IsNullOrWhiteSpace(_form.Name)) _errors["name"] = W["error-required"];
         if (ShowsRemote && RemoteUrl.Fault(_form.Remote.Url) is not null) _errors["url"] = R["error-url"];
         if (!ShowsRemote && Instance.Source is CommandSource) _errors.AddIf("command", CommandText.Split(_form.Command) switch { null => W["error-quote"].Value, [] => W["error-required"].Value, _ => null });
-        if (!ShowsRemote && Instance.Source is ImageSource)
-        {
-            if (string.IsNullOrWhiteSpace(_form.Image.Image)) _errors["image"] = W["error-required"];
-            if (CommandText.Split(_form.Image.Entrypoint ?? "") is null) _errors["entrypoint"] = W["error-quote"];
-            if (CommandText.Split(_form.Image.Arguments ?? "") is null) _errors["image-arguments"] = W["error-quote"];
-        }
-        if (Instance.Mode == InstanceModes.Managed && _form.Place.IsContainer(Environments)) _errors.AddIf("allow", _form.Place.WrongPlace switch { null => null, "" => W["error-required"].Value, var place => W["error-place", place].Value });
+        if (!ShowsRemote && Instance.Source is ImageSource) _form.Image.Check(_errors, W);
+        if (Instance.Mode == InstanceModes.Managed) _form.Place.Check(Environments, _errors, W);
         if (CommandText.Split(_form.Install ?? "") is null) _errors["install"] = W["error-quote"];
         if (CommandText.Split(_form.Start ?? "") is null) _errors["start"] = W["error-quote"];
     }
