@@ -17,7 +17,7 @@ public sealed class EnvironmentTests(ConsoleServer server)
         var address = Environment.GetEnvironmentVariable($"TEST_{engine.ToUpperInvariant()}_HOST");
         Assert.SkipWhen(string.IsNullOrEmpty(address), $"No {engine} engine: script/engines starts one where root may.");
         var (place, name) = ($"Engine {engine} {Guid.NewGuid().ToString("N")[..6]}", $"Image {Guid.NewGuid().ToString("N")[..6]}");
-        await using var visit = await Visit.StartAsync(server, language: language);
+        await using var visit = await Visit.StartAsync(server, theme: language == "en" ? "light" : "dark", language: language);
         var page = visit.Page;
 
         // The engine, tried before it is kept.

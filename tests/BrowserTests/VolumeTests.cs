@@ -15,7 +15,7 @@ public sealed class VolumeTests(ConsoleServer server)
         string language, string displayName, string command, string next, string add, string source, string create, string readOnly, string target, string save, string kind, string delete)
     {
         var name = $"notes-{Guid.NewGuid().ToString("N")[..6]}";
-        await using var visit = await Visit.StartAsync(server, language: language);
+        await using var visit = await Visit.StartAsync(server, theme: language == "en" ? "light" : "dark", language: language);
         var page = visit.Page;
         await visit.OpenAsync("/instances/new?source=command");
         await page.GetByLabel(command, new() { Exact = false }).First.FillAsync("python3 -c 'import time; time.sleep(600)'");
