@@ -147,6 +147,27 @@ public abstract class EnvironmentTests(TestApp app, string engine)
         await Eventually.HoldsAsync(async () => (await app.Admin.DeleteAsync($"{Base}/{id}", Cancel)).StatusCode == HttpStatusCode.NoContent);
     }
 
+    [Fact]
+    public async Task Server_ThatIsStartedWhileItsEngineIsAway_WaitsForIt()
+    {
+        Assert.SkipWhen(Engines.Address(engine) is null, $"No {engine} engine: script/engines starts one where root may.");
+        await using var own = await OwnEngine.StartAsync(engine);
+        var id = (await MadeAsync(new { name = "Away at first", address = own.Address })).GetProperty("id").GetString()!;
+        await own.StopAsync();
+        var server = await (await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "Waits", environment = id, egress = new { mode = "none" }, source = new { type = "command", command = "python3", args = new[] { "-c", TinyServers.Echo } } }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        var instance = server.GetProperty("id").GetString()!;
+        JsonElement status = default;
+        await Eventually.HoldsAsync(async () => (status = (await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{instance}", Cancel)).GetProperty("status")).GetProperty("state").GetString() is "Unknown" or "Failed");
+        Assert.Equal("Unknown", status.GetProperty("state").GetString());
+        Assert.EndsWith("nothing listens there.", status.GetProperty("reason").GetString(), StringComparison.Ordinal);
+
+        await own.StartAsync();
+        await RunsAsync(instance);
+        Assert.Equal("at last", await CallAsync(instance, "at last"));
+        Assert.Equal(HttpStatusCode.Accepted, (await app.Operator.DeleteAsync($"api/v1/instances/{instance}", Cancel)).StatusCode);
+        await Eventually.HoldsAsync(async () => (await app.Admin.DeleteAsync($"{Base}/{id}", Cancel)).StatusCode == HttpStatusCode.NoContent);
+    }
+
     private async Task<JsonElement> MadeAsync(object input)
     {
         var answer = await app.Admin.PostAsJsonAsync(Base, input, Cancel);

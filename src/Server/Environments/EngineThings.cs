@@ -156,7 +156,7 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
         }
         catch (Exception e) when (EngineClient.IsUnreachable(e, cancellationToken))
         {
-            throw new ProblemException(503, "environment-unreachable", $"The engine of '{name}' cannot be reached: {e.GetBaseException().Message}");
+            throw new ProblemException(503, "environment-unreachable", $"The engine of '{name}' cannot be reached: {EngineClient.Why(e)}");
         }
     }
 

@@ -89,7 +89,8 @@ public sealed partial class DockerRuntime : IRuntime, IDisposable
         {
             throw Ended(spec.InstanceId, run, e.Exit);
         }
-        catch (Exception e) when (e is ArchiveException or IOException or UnauthorizedAccessException or ArgumentException or System.Text.Json.JsonException)
+        // An engine that is away is no fault of the workload: it is asked again, without the pauses for servers that fail.
+        catch (Exception e) when (e is ArchiveException or (IOException and not EngineUnreachableException) or UnauthorizedAccessException or ArgumentException or System.Text.Json.JsonException)
         {
             Failed(_logger, spec.InstanceId, e);
             throw Ended(spec.InstanceId, run, new WorkloadExit(null, null, stage, e.Message, log?.LastLines ?? [], _time.GetUtcNow()));

@@ -250,7 +250,7 @@ internal sealed partial class Engine : IDisposable
         catch (Exception e) when (e is not (EngineUnreachableException or EngineRefusedException) && EngineClient.IsUnreachable(e, cancellationToken))
         {
             _kind = null;
-            throw new EngineUnreachableException($"The engine at {_address} cannot be reached: {e.GetBaseException().Message}", e);
+            throw new EngineUnreachableException($"The engine at {_address} cannot be reached: {EngineClient.Why(e)}", e);
         }
     }
 

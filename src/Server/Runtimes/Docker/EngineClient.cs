@@ -28,6 +28,14 @@ public static class EngineClient
         // The client tries each address of a host, and gathers what went wrong.
         || (e is AggregateException all && all.InnerExceptions.All(inner => IsUnreachable(inner, cancellationToken)));
 
+    /// <summary>Why it cannot be reached, as a sentence's end.</summary>
+    public static string Why(Exception e) => e.GetBaseException() switch
+    {
+        // What the system says of a socket that is not there tells nobody anything.
+        System.Net.Sockets.SocketException { SocketErrorCode: System.Net.Sockets.SocketError.AddressNotAvailable } => "nothing listens there.",
+        var cause => cause.Message.TrimEnd('.') + ".",
+    };
+
     private static DockerTlsCertificates Credentials(EngineTls tls)
     {
         try
