@@ -9,10 +9,10 @@ public sealed class VolumeTests(ConsoleServer server)
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData("en", "Display name", "Command", "Continue", "Add volume", "Name or folder of volume 1", "Create {0}", "read only", "Where the server sees volume 1", "Save", "Kind of volume 1", "Delete volume {0}")]
-    [InlineData("zh-CN", "显示名称", "命令", "继续", "添加存储卷", "存储卷 1 的名称或文件夹", "创建 {0}", "只读", "服务器看到存储卷 1 的位置", "保存", "存储卷 1 的类型", "删除存储卷 {0}")]
+    [InlineData("en", "Display name", "Command", "Continue", "Add volume", "Name or folder of volume 1", "Create {0}", "read only", "Where the server sees volume 1", "Save", "Kind of volume 1", "Restart when files in volume 1 change", "Delete volume {0}")]
+    [InlineData("zh-CN", "显示名称", "命令", "继续", "添加存储卷", "存储卷 1 的名称或文件夹", "创建 {0}", "只读", "服务器看到存储卷 1 的位置", "保存", "存储卷 1 的类型", "存储卷 1 中的文件更改时重启", "删除存储卷 {0}")]
     public async Task Volume_IsMadeInTheWizard_ChangedInTheConfiguration_AndDeleted(
-        string language, string displayName, string command, string next, string add, string source, string create, string readOnly, string target, string save, string kind, string delete)
+        string language, string displayName, string command, string next, string add, string source, string create, string readOnly, string target, string save, string kind, string restart, string delete)
     {
         var name = $"notes-{Guid.NewGuid().ToString("N")[..6]}";
         await using var visit = await Visit.StartAsync(server, theme: language == "en" ? "light" : "dark", language: language);
@@ -50,6 +50,10 @@ public sealed class VolumeTests(ConsoleServer server)
         await page.GetByLabel(kind).SelectOptionAsync("host");
         await page.GetByLabel(source).FillAsync("/etc");
         await page.GetByLabel(source).BlurAsync();
+        await page.GetByLabel(readOnly).CheckAsync();
+        await page.GetByLabel(restart).CheckAsync();
+        await visit.CheckAccessibilityAsync();
+        await visit.ShootAsync($"configuration-restart-on-change-{language}");
         await page.GetByRole(AriaRole.Button, new() { Name = save, Exact = true }).ClickAsync();
         await Expect(page.GetByRole(AriaRole.Alert).Last).ToContainTextAsync("MCPCAN_VOLUME_ROOTS");
 

@@ -93,7 +93,7 @@ public abstract record InstanceSource
 /// <summary>A command such as <c>npx -y @modelcontextprotocol/server-everything</c>.</summary>
 /// <param name="Command">Program.</param>
 /// <param name="Args">Arguments, handed over as they are.</param>
-/// <param name="WorkingDirectory">Relative to the private home, or null.</param>
+/// <param name="WorkingDirectory">Relative to the private home, a place in a volume, or null.</param>
 public sealed record CommandSource(string Command, IReadOnlyList<string>? Args = null, string? WorkingDirectory = null) : InstanceSource;
 
 /// <summary>A version of an uploaded package.</summary>

@@ -21,8 +21,8 @@ internal sealed class InstanceChanges(IDbContextFactory<McpCanDb> databases, Ins
     /// <summary>Told that a running instance should be probed now. Set by the reconciler.</summary>
     public Action<string> ProbeDue { get; set; } = _ => { };
 
-    /// <summary>Stores a change by a person or script.</summary>
-    public async Task SaveAsync(McpCanDb db, Instance instance, string kind, string actor, string? detail, CancellationToken cancellationToken)
+    /// <summary>Stores a change by a person or script, or by the platform itself (no actor).</summary>
+    public async Task SaveAsync(McpCanDb db, Instance instance, string kind, string? actor, string? detail, CancellationToken cancellationToken)
     {
         db.InstanceEvents.Add(New(instance.Id, kind, actor, detail));
         await db.SaveChangesAsync(cancellationToken);

@@ -90,7 +90,8 @@ internal static partial class InstanceRules
                 checks.That(!string.IsNullOrWhiteSpace(command.Command), "source.command", "Must name a program, for example npx.");
                 checks.That(command.Command.Length <= 4096 && !command.Command.Any(char.IsControl), "source.command", "At most 4,096 characters, no control characters.");
                 Vector(command.Args, "source.args", checks);
-                checks.That(string.IsNullOrEmpty(command.WorkingDirectory) || Relative(command.WorkingDirectory), "source.workingDirectory", "Must be a relative path inside the private home.");
+                checks.That(string.IsNullOrEmpty(command.WorkingDirectory) || Relative(command.WorkingDirectory) || VolumeRules.Holds(command, command.WorkingDirectory), "source.workingDirectory",
+                    "Must be a relative path inside the private home, or lie in a volume.");
                 break;
             case PackageCodeSource package:
                 Vector(package.Install, "source.install", checks);

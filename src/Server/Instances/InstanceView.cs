@@ -39,7 +39,7 @@ public sealed record AddressView(string StreamableHttp, string Sse)
 }
 
 /// <summary>Something that happened to an instance.</summary>
-/// <param name="Kind">created, updated, started, running, stopped, failed, restarted, crashed, adopted, degraded, recovered, deleting.</param>
+/// <param name="Kind">created, updated, started, running, stopped, failed, restarted, crashed, adopted, degraded, recovered, files-changed, not-watched, deleting.</param>
 /// <param name="Actor">User or API key that caused it; null for the platform.</param>
 public sealed record EventView(long Id, DateTimeOffset Time, string Kind, string? Actor, string? Detail)
 {

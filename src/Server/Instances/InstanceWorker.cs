@@ -93,6 +93,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
                 await WaitAsync(TimeSpan.FromSeconds(10), null, cancellationToken);
             }
         }
+        _files?.Dispose();
         await Task.WhenAll(_trial ?? Task.CompletedTask, _retiring).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
@@ -105,6 +106,7 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         var runtime = services.Environments.Find(instance.Environment);
         if (_environment is { } before && before != instance.Environment) await MoveAsync(before, cancellationToken);
         _environment = instance.Environment;
+        if (await RestartForChangesAsync(cancellationToken)) return true;
         if (instance.Deleting || instance.Mode != InstanceModes.Managed || !instance.ShouldRun || runtime is null)
             await GiveUpAsync(runtime, "The server was stopped or changed meanwhile.", cancellationToken);
         else if (await RolloutAsync(runtime, cancellationToken)) return true;

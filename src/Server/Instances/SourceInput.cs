@@ -12,7 +12,7 @@ public sealed record SourceInput
     public Patch<string> Command { get; init; }
     /// <summary>Command: arguments, handed over as they are. Image: arguments in place of the image's own; null keeps those.</summary>
     public Patch<IReadOnlyList<string>> Args { get; init; }
-    /// <summary>Command: folder to start in, relative to the private home.</summary>
+    /// <summary>Command: folder to start in: relative to the private home, or a place in a volume such as <c>/code</c>.</summary>
     public Patch<string> WorkingDirectory { get; init; }
     /// <summary>Package: its id.</summary>
     public Patch<string> PackageId { get; init; }

@@ -40,6 +40,9 @@ internal static partial class VolumeRules
     /// <summary>The name of a volume's field in the API.</summary>
     public static string Field(int? n = null) => n is null ? "source.volumes" : $"source.volumes[{n}]";
 
+    /// <summary>Whether a path as the server sees it lies in one of its volumes.</summary>
+    public static bool Holds(InstanceSource source, string path) => IsAbsolute(path) && (source.Volumes ?? []).Any(v => IsAbsolute(v?.Target) && VolumePaths.IsIn(path, v!.Target));
+
     private static bool One(VolumeMount? volume, string field, Checks checks)
     {
         if (volume is null)
@@ -58,6 +61,7 @@ internal static partial class VolumeRules
         else That(NameForm().IsMatch(volume.Source ?? ""), "source", "Must be a volume's name: 2 to 63 letters, digits, dots, dashes and underscores.");
         That(IsAbsolute(volume.Target), "target", "Must be an absolute path without '.' and '..', for example /data.");
         That(!IsAbsolute(volume.Target) || !Reserved.Any(r => VolumePaths.IsIn(volume.Target, r) || VolumePaths.IsIn(r, volume.Target)), "target", $"Must not touch what the server needs as it is: {string.Join(", ", Reserved)}. Choose for example /data.");
+        That(!volume.RestartOnChange || volume is { Kind: VolumeMount.Host, ReadOnly: true }, "restartOnChange", "Needs a folder of the machine ('host') that is 'readOnly': what the server writes itself would restart it again and again.");
         That(string.IsNullOrEmpty(volume.SubPath) || IsAbsolute("/" + volume.SubPath), "subPath", "Must be a relative path without '.' and '..'.");
         return sound;
     }

@@ -47,7 +47,8 @@ internal sealed record Layout
     {
         var start = HasApp ? App : Home;
         if (string.IsNullOrEmpty(relative) || relative == ".") return start;
-        if (relative.StartsWith('/') || relative.Split('/').Contains("..")) throw new ArgumentException("The working directory must be a relative path without '..'.");
+        if (relative.Split('/').Contains("..") || (relative[0] == '/' && !Mounts.Any(m => VolumePaths.IsIn(relative, m.Inside))))
+            throw new ArgumentException("The working directory must be a relative path without '..', or lie in a volume.");
         return Path.Combine(start, relative);
     }
 

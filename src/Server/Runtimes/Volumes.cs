@@ -6,7 +6,8 @@ namespace McpCan.Server.Runtimes;
 /// <param name="Target">Where the server sees it, for example <c>/data</c>.</param>
 /// <param name="ReadOnly">Whether the server may only read.</param>
 /// <param name="SubPath">A folder in it that is shown in place of all of it; in a named volume it is made when it is not there.</param>
-public sealed record VolumeMount(string Kind, string Source, string Target, bool ReadOnly = false, string? SubPath = null)
+/// <param name="RestartOnChange">Whether the server is restarted when files in it change. For code in a folder of the machine that the server only reads.</param>
+public sealed record VolumeMount(string Kind, string Source, string Target, bool ReadOnly = false, string? SubPath = null, bool RestartOnChange = false)
 {
     /// <summary>Kind of a volume that the environment keeps.</summary>
     public const string Named = "named";

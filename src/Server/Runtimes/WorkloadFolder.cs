@@ -123,6 +123,7 @@ internal sealed class WorkloadFolder(string root, string? home = null)
     /// <summary>Makes the folder that a command starts in.</summary>
     public void MakeHome(string? relative)
     {
+        if (Path.IsPathRooted(relative)) return; // in a volume
         var path = Home;
         foreach (var part in (relative ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
         {

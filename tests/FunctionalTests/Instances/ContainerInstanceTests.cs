@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using McpCan.FunctionalTests.Runtimes;
 using McpCan.Server.Environments;
+using McpCan.Server.Hosting;
 using McpCan.Server.Runtimes;
 using McpCan.Server.Runtimes.Docker;
 using McpCan.Tests;
@@ -13,7 +14,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 namespace McpCan.FunctionalTests;
 
 /// <summary>Instances in containers, through the API only.</summary>
-public abstract class ContainerInstanceTests(TestApp app, string engine)
+public abstract class ContainerInstanceTests(TestApp app, string engine, string open)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -103,6 +104,25 @@ public abstract class ContainerInstanceTests(TestApp app, string engine)
         await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel);
         await Eventually.HoldsAsync(async () => (await app.Admin.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
         Assert.Equal(HttpStatusCode.NoContent, (await app.Operator.DeleteAsync($"api/v1/environments/local/volumes/{name}", Cancel)).StatusCode);
+    }
+
+    [Fact]
+    public async Task CodeInAMountedFolder_ThatChanges_StartsANewContainer()
+    {
+        Assert.SkipWhen(Engines.Address(engine) is null, $"No {engine} engine: script/engines starts one where root may.");
+        Task WriteAsync(string text) => File.WriteAllTextAsync(Path.Combine(open, "server.py"), TinyServers.Echo.Replace("echo server up", text, StringComparison.Ordinal), Cancel);
+        await WriteAsync("before the change");
+        var volumes = new[] { new { kind = "host", source = open, target = "/code", readOnly = true, restartOnChange = true } };
+        var made = await CreateAsync(new { name = "Mounted", environment = engine, source = new { type = "command", command = "python3", args = new[] { "server.py" }, workingDirectory = "/code", volumes } });
+        var id = made.GetProperty("id").GetString()!;
+        await BecomesAsync(id, "Running");
+        Assert.Equal("hello", await CallAsync(id, "hello"));
+
+        await WriteAsync("after the change");
+        await Eventually.HoldsAsync(async () => (await app.Viewer.GetStringAsync($"api/v1/instances/{id}/logs?run=current", Cancel)).Contains("after the change", StringComparison.Ordinal));
+        await Eventually.HoldsAsync(async () => await TryCallAsync(id, "changed") == "changed");
+        await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel);
+        await Eventually.HoldsAsync(async () => (await app.Admin.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
     }
 
     [Theory]
@@ -200,22 +220,40 @@ public abstract class ContainerInstanceTests(TestApp app, string engine)
 }
 
 /// <summary>Docker, on SQLite.</summary>
-public sealed class DockerInstanceTests(DockerInstanceTests.App app) : ContainerInstanceTests(app, "docker"), IClassFixture<DockerInstanceTests.App>
+public sealed class DockerInstanceTests(DockerInstanceTests.App app) : ContainerInstanceTests(app, "docker", app.Open), IClassFixture<DockerInstanceTests.App>
 {
     /// <summary>The platform with the engine as an environment.</summary>
-    public sealed class App : SqliteApp
+    public sealed class App : SqliteApp, IDisposable
     {
+        /// <summary>A folder of the administrator's, open for volumes.</summary>
+        public string Open { get; } = Engines.Folder();
+
+        /// <summary>Opens it.</summary>
+        public App() => Settings[nameof(McpCanOptions.VolumeRoots)] = Open;
+
+        /// <inheritdoc/>
+        public void Dispose() => Directory.Delete(Open, recursive: true);
+
         /// <inheritdoc/>
         protected override void Configure(WebApplicationBuilder builder) => Engines.Add(this, builder, "docker");
     }
 }
 
 /// <summary>Podman, on PostgreSQL.</summary>
-public sealed class PodmanInstanceTests(PodmanInstanceTests.App app) : ContainerInstanceTests(app, "podman"), IClassFixture<PodmanInstanceTests.App>
+public sealed class PodmanInstanceTests(PodmanInstanceTests.App app) : ContainerInstanceTests(app, "podman", app.Open), IClassFixture<PodmanInstanceTests.App>
 {
     /// <summary>The platform with the engine as an environment.</summary>
-    public sealed class App : PostgresApp
+    public sealed class App : PostgresApp, IDisposable
     {
+        /// <summary>A folder of the administrator's, open for volumes.</summary>
+        public string Open { get; } = Engines.Folder();
+
+        /// <summary>Opens it.</summary>
+        public App() => Settings[nameof(McpCanOptions.VolumeRoots)] = Open;
+
+        /// <inheritdoc/>
+        public void Dispose() => Directory.Delete(Open, recursive: true);
+
         /// <inheritdoc/>
         protected override void Configure(WebApplicationBuilder builder) => Engines.Add(this, builder, "podman");
     }
@@ -224,6 +262,13 @@ public sealed class PodmanInstanceTests(PodmanInstanceTests.App app) : Container
 internal static class Engines
 {
     public static EngineAddress? Address(string engine) => Environment.GetEnvironmentVariable($"TEST_{engine.ToUpperInvariant()}_HOST") is { Length: > 0 } host ? new(new Uri(host)) : null;
+
+    /// <summary>A new folder that all users may read.</summary>
+    public static string Folder()
+    {
+        var folder = Path.Combine(Path.GetTempPath(), $"mcpcan-open-{Guid.NewGuid():N}"); // CreateTempSubdirectory would close it to others
+        return Directory.CreateDirectory(folder).FullName;
+    }
 
     /// <summary>Registers the engine before the platform looks for its workloads.</summary>
     public static void Add(TestApp app, WebApplicationBuilder builder, string engine)

@@ -119,6 +119,56 @@ public abstract class VolumeApiTests<TApp> : IClassFixture<TApp>, IDisposable wh
         Assert.Contains(name, (await _app.Viewer.GetStringAsync("api/v1/environments/local/volumes", Cancel)), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task CodeInAMountedFolder_ThatChanges_RestartsTheServer_AndOnlyThen()
+    {
+        var (code, other) = (Directory.CreateDirectory(Path.Combine(_app.Open, Mark())).FullName, Directory.CreateDirectory(Path.Combine(_app.Open, Mark())).FullName);
+        Task WriteAsync(string text) => File.WriteAllTextAsync(Path.Combine(code, "server.py"), $"import sys\nprint('{text}', file=sys.stderr, flush=True)\n{TinyServers.Echo}", Cancel);
+        await WriteAsync("first");
+        var server = await CreateAsync(new
+        {
+            type = "command",
+            command = "python3",
+            args = new[] { "server.py" },
+            workingDirectory = "/code",
+            volumes = new object[]
+            {
+                new { kind = "host", source = code, target = "/code", readOnly = true, restartOnChange = true },
+                new { kind = "host", source = other, target = "/other", readOnly = true },
+            },
+        }, start: true, spares: 0);
+        await SaysAsync(server, "first");
+
+        // Neither of these counts …
+        await File.WriteAllTextAsync(Path.Combine(other, "notes.txt"), "unwatched", Cancel);
+        await File.WriteAllTextAsync(Path.Combine(Directory.CreateDirectory(Path.Combine(code, "__pycache__")).FullName, "server.pyc"), "ignored", Cancel);
+        // … a fault does, and so does its mend.
+        await File.WriteAllTextAsync(Path.Combine(code, "server.py"), "import no_such_module", Cancel);
+        await Eventually.HoldsAsync(async () => (await _app.Viewer.GetStringAsync($"api/v1/instances/{Id(server)}", Cancel)).Contains("no_such_module", StringComparison.Ordinal));
+        await WriteAsync("second");
+        await SaysAsync(server, "second");
+
+        var events = (await _app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{Id(server)}/events", Cancel)).GetProperty("items").EnumerateArray();
+        var changes = events.Where(e => e.GetProperty("kind").GetString() == "files-changed").Select(e => e.GetProperty("detail").GetString()).ToList();
+        Assert.NotEmpty(changes);
+        Assert.All(changes, c => Assert.Equal("server.py changed.", c));
+        await _app.Operator.DeleteAsync($"api/v1/instances/{Id(server)}", Cancel);
+    }
+
+    [Fact]
+    public async Task RestartOnChange_NeedsAFolderThatTheServerOnlyReads()
+    {
+        var folder = Path.Combine(_app.Open, "files");
+
+        foreach (var volume in (object[])[new { kind = "host", source = folder, target = "/code", restartOnChange = true }, new { kind = "named", source = "notes", target = "/code", readOnly = true, restartOnChange = true }])
+        {
+            var problem = await PostAsync(new { type = "command", command = "true", volumes = new[] { volume } }).ProblemAsync(HttpStatusCode.BadRequest);
+            Assert.True(problem.GetProperty("errors").TryGetProperty("source.volumes[0].restartOnChange", out _), problem.GetRawText());
+        }
+        var outside = await PostAsync(new { type = "command", command = "true", workingDirectory = "/codex", volumes = new[] { new { kind = "host", source = folder, target = "/code" } } }).ProblemAsync(HttpStatusCode.BadRequest);
+        Assert.True(outside.GetProperty("errors").TryGetProperty("source.workingDirectory", out _), outside.GetRawText());
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -144,6 +194,8 @@ public abstract class VolumeApiTests<TApp> : IClassFixture<TApp>, IDisposable wh
         var answer = await _app.Operator.PatchAsJsonAsync($"api/v1/instances/{server.GetProperty("id").GetString()}", patch, Cancel);
         Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
     }
+
+    private static string? Id(JsonElement server) => server.GetProperty("id").GetString();
 
     private static string Mark() => $"v{Guid.NewGuid():N}"[..20];
 }

@@ -283,6 +283,7 @@ public sealed partial class DockerRuntime
 
     private static IEnumerable<string> Ancestors(string home, string? relative)
     {
+        if (Path.IsPathRooted(relative)) yield break; // in a volume
         foreach (var part in (relative ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             home = Path.Combine(home, part);
