@@ -13,8 +13,8 @@ namespace McpCan.FunctionalTests;
 /// <summary>Engines that are registered through the API.</summary>
 public abstract class EnvironmentTests(TestApp app, string engine)
 {
-    private const string Base = "api/v1/environments";
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+    protected const string Base = "api/v1/environments";
+    protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Theory]
     [InlineData("http://127.0.0.1:2375")]
@@ -168,14 +168,16 @@ public abstract class EnvironmentTests(TestApp app, string engine)
         await Eventually.HoldsAsync(async () => (await app.Admin.DeleteAsync($"{Base}/{id}", Cancel)).StatusCode == HttpStatusCode.NoContent);
     }
 
-    private async Task<JsonElement> MadeAsync(object input)
+    protected TestApp App => app;
+
+    protected async Task<JsonElement> MadeAsync(object input)
     {
         var answer = await app.Admin.PostAsJsonAsync(Base, input, Cancel);
         Assert.True(answer.StatusCode == HttpStatusCode.Created, await answer.Content.ReadAsStringAsync(Cancel) + string.Join("\n", app.Log.Errors));
         return await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel);
     }
 
-    private async Task<JsonElement> CheckedAsync(string id) => await (await app.Operator.PostAsync($"{Base}/{id}/check", null, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
+    protected async Task<JsonElement> CheckedAsync(string id) => await (await app.Operator.PostAsync($"{Base}/{id}/check", null, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
 
     private Task<JsonElement> ListAsync(string id, string what) => app.Viewer.GetFromJsonAsync<JsonElement>($"{Base}/{id}/{what}", Cancel);
 
@@ -195,7 +197,35 @@ public abstract class EnvironmentTests(TestApp app, string engine)
 }
 
 /// <summary>Docker, on SQLite.</summary>
-public sealed class DockerEnvironmentTests(SqliteApp app) : EnvironmentTests(app, "docker"), IClassFixture<SqliteApp>;
+public sealed class DockerEnvironmentTests(SqliteApp app) : EnvironmentTests(app, "docker"), IClassFixture<SqliteApp>
+{
+    [Fact]
+    public async Task Engine_OverTheNetwork_IsReachedWithItsCertificates_AndOnlyWithThem()
+    {
+        Assert.SkipWhen(Engines.Address("docker") is null, "No docker engine: script/engines starts one where root may.");
+        var (authority, server, client) = Certificates.Signed();
+        var (stranger, strangersKey) = Certificates.New("stranger");
+        await using var own = await OwnEngine.StartWithTlsAsync(authority, server.Certificate, server.Key);
+        object Tls(string? ca, string certificate, string key) => new { certificateAuthority = ca, certificate, key };
+
+        foreach (var wrong in new[] { Tls(authority, stranger, strangersKey), Tls(stranger, client.Certificate, client.Key), Tls(null, client.Certificate, client.Key) })
+        {
+            var check = await CheckedAsync(await MadeAsync("Wrong", own.TlsAddress!, wrong));
+            Assert.False(check.GetProperty("reachable").GetBoolean(), check.GetRawText());
+            Assert.Contains("trust", check.GetProperty("findings")[0].GetString(), StringComparison.Ordinal);
+        }
+        var id = await MadeAsync("Over the network", own.TlsAddress!, Tls(authority, client.Certificate, client.Key));
+        var found = await CheckedAsync(id);
+
+        Assert.True(found.GetProperty("reachable").GetBoolean(), found.GetRawText());
+        Assert.Equal("Docker", found.GetProperty("engine").GetProperty("product").GetString());
+        Assert.NotEmpty((await App.Viewer.GetFromJsonAsync<JsonElement>($"{Base}/{id}/networks", Cancel)).EnumerateArray());
+        await App.Admin.DeleteAsync($"{Base}/{id}", Cancel);
+    }
+
+    private async Task<string> MadeAsync(string name, string address, object tls) =>
+        (await MadeAsync(new { name = $"{name} {Guid.NewGuid():N}"[..24], address, tls })).GetProperty("id").GetString()!;
+}
 
 /// <summary>Podman, on PostgreSQL.</summary>
 public sealed class PodmanEnvironmentTests(PostgresApp app) : EnvironmentTests(app, "podman"), IClassFixture<PostgresApp>;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using McpCan.Tests;
 
@@ -23,10 +24,25 @@ internal sealed class OwnEngine : IAsyncDisposable
 
     public string Address => "unix://" + SocketPath;
 
+    /// <summary>Where it listens with TLS as well; null unless asked for.</summary>
+    public string? TlsAddress { get; private init; }
+
     /// <summary>Whether containers go on without it.</summary>
     public bool KeepsContainers => !_isDocker;
 
     private string SocketPath => Path.Combine(_folder, "engine.sock");
+
+    /// <summary>Docker that listens on a port of this machine, for clients with a certificate only.</summary>
+    public static async Task<OwnEngine> StartWithTlsAsync(string authority, string certificate, string key)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var made = new OwnEngine("docker") { TlsAddress = $"tcp://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}" };
+        listener.Stop();
+        foreach (var (name, pem) in new[] { ("ca", authority), ("certificate", certificate), ("key", key) }) await File.WriteAllTextAsync(Path.Combine(made._folder, name), pem);
+        await made.StartAsync();
+        return made;
+    }
 
     public static async Task<OwnEngine> StartAsync(string engine)
     {
@@ -42,6 +58,8 @@ internal sealed class OwnEngine : IAsyncDisposable
             ? new ProcessStartInfo("dockerd", ["--data-root", Path.Combine(_folder, "data"), "--exec-root", Path.Combine(_folder, "exec"), "--bridge", "none", "-H", Address, "--pidfile", Path.Combine(_folder, "pid")])
             : new ProcessStartInfo("podman", ["--root", Path.Combine(podman, "root"), "--runroot", Path.Combine(podman, "run"), "--tmpdir", Path.Combine(podman, "tmp"), "--network-config-dir", Path.Combine(podman, "networks"), "system", "service", "--time=0", Address]);
         if (!_isDocker) start.Environment["CONTAINERS_CONF"] = Path.Combine(podman, "containers.conf");
+        if (TlsAddress is not null)
+            foreach (var argument in (string[])["--tlsverify", "--tlscacert", Path.Combine(_folder, "ca"), "--tlscert", Path.Combine(_folder, "certificate"), "--tlskey", Path.Combine(_folder, "key"), "-H", TlsAddress]) start.ArgumentList.Add(argument);
         (start.RedirectStandardOutput, start.RedirectStandardError) = (true, true);
         File.Delete(SocketPath);
         _process = Process.Start(start)!;

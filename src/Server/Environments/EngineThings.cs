@@ -108,7 +108,8 @@ public sealed partial class EngineThings(EnvironmentSync sync, InstallationId in
             await client.System.MonitorEventsAsync(new ContainerEventsParameters
             {
                 Since = (until - back).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture),
-                Until = isPodman ? null : until.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture),
+                // To the millisecond: whole seconds would leave out what happened in this one.
+                Until = isPodman ? null : (until.ToUnixTimeMilliseconds() / 1000m).ToString("0.000", CultureInfo.InvariantCulture),
                 Filters = new Dictionary<string, IDictionary<string, bool>> { ["label"] = new Dictionary<string, bool> { [$"{ContainerPlan.Installation}={installation.Value}"] = true } },
             }, new Inline<Message>(m =>
             {

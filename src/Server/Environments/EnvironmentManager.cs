@@ -92,21 +92,10 @@ public sealed class EnvironmentManager(
         {
             await using var db = await databases.CreateDbContextAsync(cancellationToken);
             var environment = await FindAsync(db, id, cancellationToken);
-            // Certificates that cannot be read any more may be replaced as a whole.
-            var present = patch.Tls is { Given: true, Value: null or { Certificate.Given: true, Key.Given: true } } ? null : Unprotect(environment.Tls);
-            var tls = patch.Tls.Given ? patch.Tls.Value?.Over(present) : present;
-            var changed = new EnvironmentInput
-            {
-                Name = patch.Name.Or(environment.Name) ?? "",
-                Kind = environment.Kind,
-                Address = patch.Address.Or(environment.Address) ?? "",
-                Tls = tls,
-                Limits = patch.Limits.Or(environment.Limits) ?? new(),
-            };
-            var (address, _) = await CheckAsync(db, id, changed, environment.Address, cancellationToken);
+            var (changed, address, tls) = await ChangedAsync(db, environment, patch, cancellationToken);
             if (address.ToString() != environment.Address && (await UsersAsync(cancellationToken))[id].Where(u => u.ShouldRun).Select(u => u.Name).ToList() is { Count: > 0 } running)
                 throw new ProblemException(409, "environment-in-use", $"The address cannot change while servers run there: {Names(running)}. Stop them first, or register the other engine and move them.");
-            (environment.Name, environment.Address, environment.Limits) = (changed.Name, address.ToString(), changed.Limits);
+            (environment.Name, environment.Address, environment.Limits) = (changed.Name, address.ToString(), changed.Limits ?? new());
             if (patch.Tls.Given) environment.Tls = Protect(tls);
             environment.Revision++;
             environment.UpdatedAt = time.GetUtcNow();
@@ -163,6 +152,29 @@ public sealed class EnvironmentManager(
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         return (await CheckAsync(db, null, input, null, cancellationToken)).Address;
+    }
+
+    /// <summary>The address that a registered engine would have with a change; for a test before it is stored.</summary>
+    public async Task<EngineAddress> AddressAsync(string id, EnvironmentPatch patch, CancellationToken cancellationToken)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        return (await ChangedAsync(db, await FindAsync(db, id, cancellationToken), patch, cancellationToken)).Address;
+    }
+
+    private async Task<(EnvironmentInput Input, EngineAddress Address, EngineTls? Tls)> ChangedAsync(McpCanDb db, RegisteredEnvironment environment, EnvironmentPatch patch, CancellationToken cancellationToken)
+    {
+        // Certificates that cannot be read any more may be replaced as a whole.
+        var present = patch.Tls is { Given: true, Value: null or { Certificate.Given: true, Key.Given: true } } ? null : Unprotect(environment.Tls);
+        var tls = patch.Tls.Given ? patch.Tls.Value?.Over(present) : present;
+        var changed = new EnvironmentInput
+        {
+            Name = patch.Name.Or(environment.Name) ?? "",
+            Kind = environment.Kind,
+            Address = patch.Address.Or(environment.Address) ?? "",
+            Tls = tls,
+            Limits = patch.Limits.Or(environment.Limits) ?? new(),
+        };
+        return (changed, (await CheckAsync(db, environment.Id, changed, environment.Address, cancellationToken)).Address, tls);
     }
 
     private static async Task<(EngineAddress Address, EngineTls? Tls)> CheckAsync(McpCanDb db, string? id, EnvironmentInput input, string? present, CancellationToken cancellationToken)

@@ -7,68 +7,9 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace McpCan.FunctionalTests;
 
-/// <summary>Versions of a package, deployed to a running server and taken back.</summary>
-public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> where TApp : TestApp
+/// <summary>What else happens to a deployment, beyond what all environments do alike.</summary>
+public abstract class DeploymentTests<TApp>(TApp app) : RolloutTests<TApp>(app, "local"), IClassFixture<TApp> where TApp : TestApp
 {
-    private static readonly string Old = TinyServers.Echo;
-    private static readonly string New = TinyServers.Echo.Replace("\"env\", \"exit\"", "\"env\", \"fresh\"", StringComparison.Ordinal).Replace("\"1.2\"", "\"2.0\"", StringComparison.Ordinal);
-    private static readonly object[] NoEdits = [];
-
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    [Fact]
-    public async Task Version_IsDeployedBesideTheOld_WhoseSessionEnds_AndGoesBack()
-    {
-        var (id, package) = await RunningAsync();
-        await EditAsync(package, 1, New);
-        var before = await ClientAsync(id);
-        Assert.Equal(["echo", "env", "exit"], await before.ToolsAsync());
-
-        var deployment = await DeployAsync(id, 2, 600);
-        await BecomesAsync(id, deployment, "Switching");
-        // New sessions are at the new version, the old one goes on at the old.
-        var after = await ClientAsync(id);
-        Assert.Equal(["echo", "env", "fresh"], await after.ToolsAsync());
-        Assert.Equal(["echo", "env", "exit"], await before.ToolsAsync());
-        Assert.Equal("old", await before.CallAsync("echo", new { text = "old" }));
-        await before.EndAsync();
-        var done = await BecomesAsync(id, deployment, "Deployed");
-
-        Assert.Equal(["exit removed", "fresh added"], done.GetProperty("tools").EnumerateArray().Select(t => $"{t.GetProperty("name").GetString()} {t.GetProperty("change").GetString()}"));
-        Assert.Equal((2, 1), (done.GetProperty("version").GetInt32(), done.GetProperty("previous").GetInt32()));
-        Assert.StartsWith("key:", done.GetProperty("actor").GetString(), StringComparison.Ordinal);
-        Assert.Equal("new", await after.CallAsync("echo", new { text = "new" }));
-        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)) is var i && i.GetProperty("serverInfo").GetString() == "tiny 2.0" && i.GetProperty("source").GetProperty("version").GetInt32() == 2);
-        var third = await ClientAsync(id);
-        Assert.Equal(["echo", "env", "fresh"], await third.ToolsAsync());
-        await after.EndAsync();
-        await OnlyOneRunsAsync(id);
-        Assert.Equal("third", await third.CallAsync("echo", new { text = "third" }));
-
-        await BecomesAsync(id, await DeployAsync(id, 1, 0), "Deployed");
-        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("serverInfo").GetString() == "tiny 1.2");
-        await OnlyOneRunsAsync(id);
-        Assert.Equal(["echo", "env", "exit"], await (await ClientAsync(id)).ToolsAsync());
-        var list = await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}/deployments", Cancel);
-        Assert.Equal([1, 2], list.GetProperty("items").EnumerateArray().Select(d => d.GetProperty("version").GetInt32()));
-    }
-
-    [Fact]
-    public async Task Version_ThatIsNotHealthy_LeavesTheOldOneAtWork_AndSaysWhy()
-    {
-        var (id, package) = await RunningAsync();
-        await EditAsync(package, 1, TinyServers.Exits);
-        var client = await ClientAsync(id);
-
-        var failed = await BecomesAsync(id, await DeployAsync(id, 2), "Failed");
-
-        Assert.Contains("DATABASE is not set", failed.GetProperty("log").EnumerateArray().Select(l => l.GetString()));
-        Assert.Equal("still", await client.CallAsync("echo", new { text = "still" }));
-        var now = await InstanceAsync(id);
-        Assert.Equal(("Running", 1, JsonValueKind.Null), (now.GetProperty("status").GetProperty("state").GetString(), now.GetProperty("source").GetProperty("version").GetInt32(), now.GetProperty("rollout").ValueKind));
-        await OnlyOneRunsAsync(id);
-    }
-
     [Fact]
     public async Task Trial_ComparesTheTools_AndChangesNothing()
     {
@@ -91,58 +32,17 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
         await EditAsync(package, 1, TinyServers.Silent);
         await EditAsync(package, 1, New);
         var deployment = await DeployAsync(id, 2);
-        await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 3 }, Cancel).ProblemAsync(HttpStatusCode.Conflict, "deployment-running");
+        await App.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 3 }, Cancel).ProblemAsync(HttpStatusCode.Conflict, "deployment-running");
 
-        await app.Operator.PostAsync($"api/v1/instances/{id}/stop", null, Cancel);
+        await App.Operator.PostAsync($"api/v1/instances/{id}/stop", null, Cancel);
 
         await BecomesAsync(id, deployment, "Cancelled");
         await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("status").GetProperty("state").GetString() == "Stopped");
-        await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 3, trial = true }, Cancel).ProblemAsync(HttpStatusCode.Conflict, "stopped");
+        await App.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 3, trial = true }, Cancel).ProblemAsync(HttpStatusCode.Conflict, "stopped");
         await BecomesAsync(id, await DeployAsync(id, 3), "Deployed");
-        await app.Operator.PostAsync($"api/v1/instances/{id}/start", null, Cancel);
+        await App.Operator.PostAsync($"api/v1/instances/{id}/start", null, Cancel);
         await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("serverInfo").GetString() == "tiny 2.0");
         await OnlyOneRunsAsync(id);
-    }
-
-    [Fact]
-    public async Task Versions_ComeAndGoUnderLoad_AndNoCallFails()
-    {
-        var (id, package) = await RunningAsync();
-        await EditAsync(package, 1, New);
-        var token = await TokenAsync(id);
-        var patient = await ClientAsync(id, token);
-        using var enough = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
-        var calls = 0;
-        var load = Enumerable.Range(0, 3).Select(async _ =>
-        {
-            while (!enough.IsCancellationRequested)
-            {
-                var client = await ClientAsync(id, token);
-                for (var n = 0; n < 5; n++)
-                {
-                    Assert.Equal($"{n}", await client.CallAsync("echo", new { text = $"{n}" }));
-                    Interlocked.Increment(ref calls);
-                }
-                Assert.True((int)await client.EndAsync() is 200 or 204);
-            }
-        }).ToArray();
-
-        var forward = await DeployAsync(id, 2, 600);
-        await BecomesAsync(id, forward, "Switching");
-        var before = Volatile.Read(ref calls);
-        for (var n = 0; n < 20; n++) Assert.Equal(["echo", "env", "exit"], await patient.ToolsAsync());
-        Assert.True((int)await patient.EndAsync() is 200 or 204);
-        await BecomesAsync(id, forward, "Deployed");
-        // At once: the first one's workloads are still changing places.
-        await BecomesAsync(id, await DeployAsync(id, 1, 600), "Deployed");
-        await BecomesAsync(id, await DeployAsync(id, 2, 600), "Deployed");
-        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("serverInfo").GetString() == "tiny 2.0");
-        await enough.CancelAsync();
-        await Task.WhenAll(load);
-
-        Assert.True(calls > before, $"{before} calls, then {calls}");
-        await OnlyOneRunsAsync(id);
-        Assert.Equal(["echo", "env", "fresh"], await (await ClientAsync(id, token)).ToolsAsync());
     }
 
     [Fact]
@@ -152,9 +52,9 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
         await EditAsync(package, 1, TinyServers.Silent);
         var deployment = await DeployAsync(id, 2);
 
-        (await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { name = "renamed" }, Cancel)).EnsureSuccessStatusCode();
-        Assert.Equal("Trying", (await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}/deployments/{deployment}", Cancel)).GetProperty("state").GetString());
-        (await app.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { limits = new { pids = 64 } }, Cancel)).EnsureSuccessStatusCode();
+        (await App.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { name = "renamed" }, Cancel)).EnsureSuccessStatusCode();
+        Assert.Equal("Trying", (await App.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}/deployments/{deployment}", Cancel)).GetProperty("state").GetString());
+        (await App.Operator.PatchAsJsonAsync($"api/v1/instances/{id}", new { limits = new { pids = 64 } }, Cancel)).EnsureSuccessStatusCode();
 
         var cancelled = await BecomesAsync(id, deployment, "Cancelled");
         Assert.Contains("changed", cancelled.GetProperty("reason").GetString(), StringComparison.Ordinal);
@@ -164,8 +64,8 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
 
         await DeployAsync(id, 2);
         await Eventually.HoldsAsync(() => Workloads(id).Length == 2);
-        Assert.True((await app.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel)).IsSuccessStatusCode);
-        await Eventually.HoldsAsync(async () => (await app.Viewer.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
+        Assert.True((await App.Operator.DeleteAsync($"api/v1/instances/{id}", Cancel)).IsSuccessStatusCode);
+        await Eventually.HoldsAsync(async () => (await App.Viewer.GetAsync($"api/v1/instances/{id}", Cancel)).StatusCode == HttpStatusCode.NotFound);
         Assert.Empty(Workloads(id));
     }
 
@@ -196,11 +96,11 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
         var deployment = await DeployAsync(id, 2, 15); // what the stop cut off while it asked the old version may leave a session there; the bound ends it
         if (state == "Switching") await BecomesAsync(id, deployment, state);
 
-        app.EndWorkloads = false;
-        await app.RestartAsync();
-        app.EndWorkloads = true;
+        App.EndWorkloads = false;
+        await App.RestartAsync();
+        App.EndWorkloads = true;
 
-        open.Reconnect(app);
+        open.Reconnect(App);
         await BecomesAsync(id, deployment, "Switching"); // again
         Assert.Equal("mine", await open.CallAsync("echo", new { text = "mine" }));
         await open.EndAsync();
@@ -215,74 +115,12 @@ public abstract class DeploymentTests<TApp>(TApp app) : IClassFixture<TApp> wher
     {
         var (id, _) = await RunningAsync();
 
-        await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 7 }, Cancel).ProblemAsync(HttpStatusCode.NotFound, "not-found");
-        await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 1, drainSeconds = 9999 }, Cancel).ProblemAsync(HttpStatusCode.BadRequest, "invalid");
-        await app.Viewer.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 1 }, Cancel).ProblemAsync(HttpStatusCode.Forbidden, "forbidden");
-        await app.Viewer.GetAsync($"api/v1/instances/{id}/deployments/d-none", Cancel).ProblemAsync(HttpStatusCode.NotFound);
-        var command = await (await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "c", start = false, source = new { type = "command", command = "true" } }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
-        await app.Operator.PostAsJsonAsync($"api/v1/instances/{command.GetProperty("id").GetString()}/deployments", new { version = 1 }, Cancel).ProblemAsync(HttpStatusCode.Conflict, "no-package");
-    }
-
-    private async Task<(string Id, string Package)> RunningAsync(int sleepSeconds = 0)
-    {
-        var form = new MultipartFormDataContent { { new ByteArrayContent(Archives.Zip(("server.py", Old))), "file", "tiny.zip" }, { new StringContent("d " + Guid.NewGuid().ToString("N")), "name" } };
-        var package = (await (await app.Operator.PostAsync("api/v1/packages", form, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("id").GetString()!;
-        var answer = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "versions", source = new { type = "package", packageId = package, version = 1, install = NoEdits }, limits = new { sleepSeconds } }, Cancel);
-        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
-        var id = (await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("id").GetString()!;
-        await Eventually.HoldsAsync(async () => (await InstanceAsync(id)).GetProperty("status").GetProperty("state").GetString() is "Running" or "Sleeping");
-        return (id, package);
-    }
-
-    private async Task EditAsync(string package, int version, string text)
-    {
-        var answer = await app.Operator.PatchAsJsonAsync($"api/v1/packages/{package}/versions/{version}/files", new { files = new Dictionary<string, object> { ["server.py"] = new { text } } }, Cancel);
-        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(Cancel));
-    }
-
-    private async Task<string> DeployAsync(string id, int version, int drainSeconds = 60, bool trial = false)
-    {
-        var answer = await app.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version, drainSeconds, trial }, Cancel);
-        Assert.True(answer.StatusCode == HttpStatusCode.Accepted, await answer.Content.ReadAsStringAsync(Cancel));
-        return (await answer.Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("id").GetString()!;
-    }
-
-    private async Task<JsonElement> BecomesAsync(string id, string deployment, string state)
-    {
-        JsonElement now = default;
-        try
-        {
-            await Eventually.HoldsAsync(async () =>
-            {
-                now = await app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}/deployments/{deployment}", Cancel);
-                var at = now.GetProperty("state").GetString();
-                return at == state || at is "Failed" or "Cancelled" or "Deployed";
-            });
-        }
-        catch (Xunit.Sdk.XunitException)
-        {
-            Assert.Fail($"It did not become {state}: {now.GetRawText()}\n{(await InstanceAsync(id)).GetRawText()}");
-        }
-        Assert.True(now.GetProperty("state").GetString() == state, now.GetRawText());
-        return now;
-    }
-
-    private Task<JsonElement> InstanceAsync(string id) => app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}", Cancel);
-
-    private Task OnlyOneRunsAsync(string id) => Eventually.HoldsAsync(async () =>
-        (await app.Services.GetRequiredService<EnvironmentMap>().Find("local")!.ListAsync(Cancel)).Select(w => w.InstanceId).Where(i => i.StartsWith(id, StringComparison.Ordinal)).ToList() is [var one] && one == id
-        && Workloads(id).Length == 1);
-
-    private string[] Workloads(string id) => Directory.GetDirectories(Path.Combine(app.Data, "workloads"), id + "*");
-
-    private async Task<string> TokenAsync(string id) =>
-        (await (await app.Operator.PostAsJsonAsync("api/v1/tokens", new { name = "t", instances = new[] { id } }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("value").GetString()!;
-
-    private async Task<TinyClient> ClientAsync(string id, string? token = null)
-    {
-        var client = new TinyClient(app, $"mcp-gateway/{id}/mcp", token ?? await TokenAsync(id));
-        await client.ConnectAsync();
-        return client;
+        await App.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 7 }, Cancel).ProblemAsync(HttpStatusCode.NotFound, "not-found");
+        await App.Operator.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 1, drainSeconds = 9999 }, Cancel).ProblemAsync(HttpStatusCode.BadRequest, "invalid");
+        await App.Viewer.PostAsJsonAsync($"api/v1/instances/{id}/deployments", new { version = 1 }, Cancel).ProblemAsync(HttpStatusCode.Forbidden, "forbidden");
+        await App.Viewer.GetAsync($"api/v1/instances/{id}/deployments/d-none", Cancel).ProblemAsync(HttpStatusCode.NotFound);
+        var command = await (await App.Operator.PostAsJsonAsync("api/v1/instances", new { name = "c", start = false, source = new { type = "command", command = "true" } }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        await App.Operator.PostAsJsonAsync($"api/v1/instances/{command.GetProperty("id").GetString()}/deployments", new { version = 1 }, Cancel).ProblemAsync(HttpStatusCode.Conflict, "no-package");
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Docker.DotNet;
@@ -23,18 +24,20 @@ public static class EngineClient
 
     /// <summary>Whether an exception says that the engine cannot be reached, or went away in the middle.</summary>
     public static bool IsUnreachable(Exception e, CancellationToken cancellationToken) =>
-        e is HttpRequestException or IOException or System.Net.Sockets.SocketException or TimeoutException or ObjectDisposedException
+        e is HttpRequestException or IOException or System.Net.Sockets.SocketException or AuthenticationException or TimeoutException or ObjectDisposedException
         || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         // The client tries each address of a host, and gathers what went wrong.
         || (e is AggregateException all && all.InnerExceptions.All(inner => IsUnreachable(inner, cancellationToken)));
 
     /// <summary>Why it cannot be reached, as a sentence's end.</summary>
-    public static string Why(Exception e) => e.GetBaseException() switch
+    public static string Why(Exception e) => e is AuthenticationException || e.InnerException is AuthenticationException ? NoTrust : e.GetBaseException() switch
     {
         // What the system says of a socket that is not there tells nobody anything.
         System.Net.Sockets.SocketException { SocketErrorCode: System.Net.Sockets.SocketError.AddressNotAvailable } => "nothing listens there.",
         var cause => cause.Message.TrimEnd('.') + ".",
     };
+
+    private const string NoTrust = "one of the two sides does not trust the other's certificate. Look whether the authority signed the engine's certificate, the engine knows who signed the client's, both are still valid, and the address is one that the engine's certificate names.";
 
     private static DockerTlsCertificates Credentials(EngineTls tls)
     {
