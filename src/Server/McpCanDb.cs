@@ -3,6 +3,7 @@ using McpCan.Server.Access;
 using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
+using McpCan.Server.Market;
 using McpCan.Server.Packages;
 using McpCan.Server.Traffic;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
@@ -28,6 +29,7 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     public DbSet<InstanceDefinitions> Definitions => Set<InstanceDefinitions>();
     public DbSet<Deployment> Deployments => Set<Deployment>();
     public DbSet<InstanceEvent> InstanceEvents => Set<InstanceEvent>();
+    public DbSet<Template> Templates => Set<Template>();
     public DbSet<AccessLogEntry> AccessLog => Set<AccessLogEntry>();
     public DbSet<AccessPayload> AccessPayloads => Set<AccessPayload>();
     public DbSet<TrafficCount> Traffic => Set<TrafficCount>();
@@ -94,6 +96,12 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             d.Property(x => x.Tools).AsJson();
         });
         builder.Entity<InstanceEvent>().HasIndex(e => new { e.InstanceId, e.Id });
+        builder.Entity<Template>(t =>
+        {
+            t.Property(x => x.Definition).AsJson();
+            t.Property(x => x.Roles).AsJson();
+            t.Property(x => x.Revision).IsConcurrencyToken();
+        });
         builder.Entity<AccessLogEntry>(a =>
         {
             a.HasIndex(x => x.Time);

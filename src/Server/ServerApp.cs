@@ -4,6 +4,7 @@ using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
 using McpCan.Server.Logs;
+using McpCan.Server.Market;
 using McpCan.Server.Packages;
 using McpCan.Server.Runtimes;
 using McpCan.Server.Terminals;
@@ -31,6 +32,7 @@ internal static class ServerApp
             builder.AddEnvironments();
             builder.AddPackages();
             builder.AddInstances();
+            builder.AddMarket();
             builder.AddTerminals();
         }
         builder.AddTraffic(options);
@@ -55,6 +57,7 @@ internal static class ServerApp
         app.MapAccess();
         app.MapPackages();
         app.MapInstances();
+        app.MapMarket();
         app.MapTerminals();
         app.MapLogs();
         app.MapTraffic();

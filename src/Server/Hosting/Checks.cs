@@ -5,6 +5,9 @@ public sealed class Checks
 {
     private readonly Dictionary<string, List<string>> _errors = [];
 
+    /// <summary>Whether nothing was noted.</summary>
+    public bool IsEmpty => _errors.Count == 0;
+
     /// <summary>Notes <paramref name="message"/> for <paramref name="field"/> unless <paramref name="holds"/>.</summary>
     public Checks That(bool holds, string field, string message)
     {
