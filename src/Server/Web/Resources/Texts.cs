@@ -9,6 +9,9 @@ public sealed class InstanceTexts;
 /// <summary>Texts of the log viewer.</summary>
 public sealed class LogTexts;
 
+/// <summary>Texts of the market and of templates.</summary>
+public sealed class MarketTexts;
+
 /// <summary>Texts of the code package pages.</summary>
 public sealed class PackageTexts;
 
