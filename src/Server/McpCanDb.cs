@@ -4,6 +4,7 @@ using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
 using McpCan.Server.Market;
+using McpCan.Server.Market.Sources;
 using McpCan.Server.Packages;
 using McpCan.Server.Traffic;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
@@ -30,6 +31,8 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
     public DbSet<Deployment> Deployments => Set<Deployment>();
     public DbSet<InstanceEvent> InstanceEvents => Set<InstanceEvent>();
     public DbSet<Template> Templates => Set<Template>();
+    public DbSet<MarketSource> MarketSources => Set<MarketSource>();
+    public DbSet<MarketEntry> MarketEntries => Set<MarketEntry>();
     public DbSet<AccessLogEntry> AccessLog => Set<AccessLogEntry>();
     public DbSet<AccessPayload> AccessPayloads => Set<AccessPayload>();
     public DbSet<TrafficCount> Traffic => Set<TrafficCount>();
@@ -101,6 +104,16 @@ public abstract class McpCanDb(DbContextOptions options) : IdentityUserContext<U
             t.Property(x => x.Definition).AsJson();
             t.Property(x => x.Roles).AsJson();
             t.Property(x => x.Revision).IsConcurrencyToken();
+        });
+        builder.Entity<MarketSource>(s =>
+        {
+            s.HasIndex(x => x.Name).IsUnique();
+            s.Property(x => x.Offered).AsJson();
+        });
+        builder.Entity<MarketEntry>(e =>
+        {
+            e.HasKey(x => new { x.SourceId, x.Name });
+            e.Property(x => x.Item).AsJson();
         });
         builder.Entity<AccessLogEntry>(a =>
         {

@@ -8,6 +8,9 @@ public sealed class Checks
     /// <summary>Whether nothing was noted.</summary>
     public bool IsEmpty => _errors.Count == 0;
 
+    /// <summary>What was noted first, with its field; null when nothing was.</summary>
+    public string? First => _errors.Count == 0 ? null : $"{_errors.First().Key}: {_errors.First().Value[0]}";
+
     /// <summary>Notes <paramref name="message"/> for <paramref name="field"/> unless <paramref name="holds"/>.</summary>
     public Checks That(bool holds, string field, string message)
     {

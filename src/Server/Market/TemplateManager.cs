@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using McpCan.Server.Access;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
+using McpCan.Server.Packages;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 using JsonOptions = Microsoft.AspNetCore.Http.Json.JsonOptions;
@@ -136,14 +137,16 @@ public sealed class TemplateManager(IDbContextFactory<McpCanDb> databases, CaseL
     }
 
     /// <summary>Makes an instance.</summary>
-    public async Task<Instance> InstantiateAsync(AnyTemplate template, TemplateUse use, string actor, CancellationToken cancellationToken)
+    /// <param name="template">The template.</param>
+    /// <param name="use">Name and values.</param>
+    /// <param name="actor">Who asks.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="code">The version of a package that it runs, in place of what the template says.</param>
+    public async Task<Instance> InstantiateAsync(AnyTemplate template, TemplateUse use, string actor, CancellationToken cancellationToken, PackageVersion? code = null)
     {
         var input = Fill(template, use);
-        if (template.Definition.Instance["source"]?["example"]?.GetValue<string>() is { } example)
-        {
-            var version = await examples.EnsureAsync(example, actor, cancellationToken);
-            input = input with { Source = input.Source! with { PackageId = version.PackageId, Version = version.Version } };
-        }
+        if (template.Stored is null && template.Definition.Instance["source"]?["example"]?.GetValue<string>() is { } example) code = await examples.EnsureAsync(example, actor, cancellationToken);
+        if (code is not null) input = input with { Source = input.Source! with { PackageId = code.PackageId, Version = code.Version } };
         return await instances.CreateAsync(input, actor, cancellationToken);
     }
 
