@@ -1,5 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging;
 
 namespace McpCan.BrowserTests;
 
@@ -68,6 +70,63 @@ public sealed class MarketTests(ConsoleServer server)
         await visit.CheckAccessibilityAsync();
         await visit.ShootAsync($"market-own-{language}");
         await server.Api.DeleteAsync($"instances/{slug}", Cancel);
+    }
+
+    [Theory]
+    [InlineData("en", "Add source", "Name", "Address", "Search servers", "Deploy", "Kept encrypted", "Show more")]
+    [InlineData("zh-CN", "添加来源", "名称", "地址", "搜索服务器", "部署", "加密保存", "显示更多")]
+    public async Task Source_IsAdded_Searched_AndAServerDeployedFromIt(string language, string add, string name, string address, string search, string deploy, string secret, string more)
+    {
+        var own = $"lib-{Guid.NewGuid().ToString("N")[..6]}";
+        await using var library = await StartLibraryAsync();
+        await using var visit = await Visit.StartAsync(server, theme: language == "en" ? "dark" : "light", language: language);
+        var page = visit.Page;
+        await visit.OpenAsync("/market/sources");
+        await page.GetByRole(AriaRole.Button, new() { Name = add }).ClickAsync();
+        var dialog = page.GetByRole(AriaRole.Dialog);
+        await dialog.GetByLabel(name, new() { Exact = false }).FillAsync(own);
+        await dialog.GetByLabel(address, new() { Exact = false }).FillAsync(library.Urls.First());
+        await visit.CheckAccessibilityAsync();
+        await visit.ShootAsync($"market-source-dialog-{language}");
+        await dialog.GetByRole(AriaRole.Button, new() { Name = add, Exact = true }).ClickAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = own }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Button, new() { Name = more })).ToBeVisibleAsync();
+        await visit.CheckAccessibilityAsync();
+        await visit.ShootAsync($"market-source-{language}");
+        await page.GetByRole(AriaRole.Searchbox, new() { Name = search, Exact = true }).FillAsync("weather");
+        await page.GetByRole(AriaRole.Searchbox, new() { Name = search, Exact = true }).BlurAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "Weather <b>maps</b>", Exact = true }).ClickAsync();
+        await Expect(page.Locator("#value-KEY")).ToHaveAttributeAsync("type", "password");
+        await Expect(page.Locator("main")).ToContainTextAsync(secret);
+        await visit.CheckAccessibilityAsync();
+        await visit.ShootAsync($"market-entry-{language}");
+        await page.Locator("#name").FillAsync(own);
+        await page.Locator("#name").BlurAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = deploy, Exact = true }).ClickAsync();
+        await Expect(page.Locator("#value-KEY-error")).ToBeVisibleAsync();
+        await page.Locator("#value-KEY").FillAsync("sesame");
+        await page.Locator("#value-KEY").BlurAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = deploy, Exact = true }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Dialog).Locator(".token-value")).ToContainTextAsync("mct_");
+
+        Assert.Equal("""{"KEY":{"secret":true}}""", (await InstanceAsync(own)).GetProperty("env").GetRawText());
+        await server.Api.DeleteAsync($"instances/{own}", Cancel);
+        foreach (var source in (await server.Api.GetFromJsonAsync<JsonElement>("market/sources", Cancel)).GetProperty("items").EnumerateArray().Where(s => s.GetProperty("name").GetString() == own))
+            await server.Api.DeleteAsync($"market/sources/{source.GetProperty("id").GetString()}", Cancel);
+    }
+
+    /// <summary>A registry of a hundred servers.</summary>
+    private static async Task<WebApplication> StartLibraryAsync()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Configuration["urls"] = "http://127.0.0.1:0";
+        builder.Logging.ClearProviders();
+        var app = builder.Build();
+        var weather = new { name = "io.github.ann/weather", title = "Weather <b>maps</b>", description = "Forecasts <script>alert(1)</script>", version = "1.0", packages = new[] { new { registryType = "npm", identifier = "@ann/weather", version = "1.0", environmentVariables = new[] { new { name = "KEY", isRequired = true, isSecret = true } } } } };
+        var others = Enumerable.Range(0, 99).Select(n => (object)new { server = new { name = $"io.github.ann/s{n}", description = "One of many.", remotes = new[] { new { type = "sse", url = $"https://s{n}.example/sse" } } } });
+        app.MapGet("/v0.1/servers", () => new { servers = others.Prepend(new { server = weather }) });
+        await app.StartAsync(Cancel);
+        return app;
     }
 
     private async Task<JsonElement> InstanceAsync(string slug) => await server.Api.GetFromJsonAsync<JsonElement>($"instances/{slug}", Cancel);

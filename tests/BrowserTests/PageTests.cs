@@ -3,7 +3,7 @@ namespace McpCan.BrowserTests;
 /// <summary>Every page, in both themes, both languages and narrow: quiet, complete, usable by all.</summary>
 public sealed class PageTests(ConsoleServer server)
 {
-    private static readonly string[] Pages = ["", "instances", "instances/new", "instances/new/virtual", "market", "market/case-filesystem", "market/new", "packages", "tokens", "access-log", "environments", "users", "api-keys", "profile"];
+    private static readonly string[] Pages = ["", "instances", "instances/new", "instances/new/virtual", "market", "market/case-filesystem", "market/new", "market/sources", "packages", "tokens", "access-log", "environments", "users", "api-keys", "profile"];
 
     [Theory]
     [InlineData("light", "en")]
