@@ -71,13 +71,13 @@ export class Bridge {
     }
   }
 
-  /** Sends until the server takes it: it may just be starting, or have forgotten the session. */
-  async #deliver(line, message) {
+  /** Sends until the server takes it: it may just be starting, or have forgotten the session. @param own the session to use in place of the present one, null for none */
+  async #deliver(line, message, own) {
     const until = performance.now() + patience;
-    for (let renewed = false; ;) {
-      const session = this.#session;
+    for (let renewed = own !== undefined; ;) {
+      const session = own === undefined ? this.#session : own;
       let response;
-      try { response = await this.#send('POST', { body: line, message }); } catch (error) {
+      try { response = await this.#send('POST', { body: line, message, session }); } catch (error) {
         if (error.exit !== exits.unreachable || !/refused/.test(error.message) || performance.now() > until) throw error;
         await sleep(500, undefined, { signal: this.#end.signal });
         continue;
@@ -99,19 +99,21 @@ export class Bridge {
   }
 
   /** A new session in place of one that is gone; the client need not know. */
-  #renew(old) {
-    if (this.#session !== old) return this.#renewing;
-    return this.#renewing = (async () => {
-      this.#session = undefined;
-      const opening = JSON.parse(this.#opening);
-      const response = await this.#deliver(this.#opening, opening);
-      this.#session = response.headers['mcp-session-id'];
-      const body = await text(response);
-      this.#version = (/"protocolVersion"\s*:\s*"([^"]+)"/.exec(body) ?? [])[1] ?? this.#version;
-      const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
-      (await this.#deliver(JSON.stringify(initialized), initialized)).resume();
-      this.#listen();
-    })();
+  async #renew(old) {
+    if (this.#session !== old) return; // somebody else was quicker
+    this.#renewing ??= this.#reopen().finally(() => { this.#renewing = null; });
+    await this.#renewing;
+  }
+
+  async #reopen() {
+    const response = await this.#deliver(this.#opening, JSON.parse(this.#opening), null);
+    const body = await text(response);
+    const session = response.headers['mcp-session-id'];
+    this.#version = (/"protocolVersion"\s*:\s*"([^"]+)"/.exec(body) ?? [])[1] ?? this.#version;
+    const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
+    (await this.#deliver(JSON.stringify(initialized), initialized, session)).resume();
+    this.#session = session;
+    this.#listen();
   }
 
   /** Writes what a response carries. An event stream that is cut is asked for again. */

@@ -26,13 +26,14 @@ export default {
     const timeout = number(options.timeout, '--timeout', 600);
     const api = new Api();
     const watch = new Watch(folder);
+    const wanted = plan(folder, options);
     let made;
-    try { made = await bring(api, plan(folder, options), { timeout, notes: 'dev', fast: true }); } catch (error) {
+    try { made = await bring(api, wanted, { timeout, notes: 'dev', fast: true }); } catch (error) {
       if (error.code !== 'server-failed') throw error;
       // The next edit may mend it.
       warn(error.message);
       for (const line of error.lines) note(`  ${line}`);
-      const instance = await api.instance(plan(folder, options).name);
+      const instance = await api.instance(wanted.name);
       made = { instance, created: false, package: instance.source.packageId, version: instance.source.version };
     }
     const token = options['no-token'] ? null : await firstToken(api, made);
@@ -53,7 +54,6 @@ async function loop(api, watch, made, signal) {
     if (!change) continue;
     try {
       const next = await send(api, made, change);
-      if (next === null) continue;
       const before = made.version;
       made.version = next;
       note(`Changed: ${change.paths.slice(0, 5).join(', ')}${change.paths.length > 5 ? ` and ${change.paths.length - 5} more` : ''}`);
@@ -74,19 +74,19 @@ async function loop(api, watch, made, signal) {
   }
 }
 
-/** Sends what changed and answers the new version's number; null when nothing differs. Texts go alone, all else as a whole archive. */
+/** Sends what changed and answers the new version's number. Texts go alone, all else as a whole archive. */
 async function send(api, made, { changed, removed, modes, files }) {
   const texts = Object.fromEntries(removed.map(path => [path, null]));
   let whole = modes || changed.length + removed.length > mostFiles;
   for (const file of whole ? [] : changed) {
-    const bytes = readFileSync(file.file);
+    let bytes;
+    try { bytes = readFileSync(file.file); } catch { whole = true; break; }
     const value = bytes.toString('utf8');
     if (bytes.length > largestText || !Buffer.from(value).equals(bytes)) whole = true;
     texts[file.path] = { text: value };
   }
   if (whole) return (await upload(api, files, made.instance.name, made.package, 'dev')).version;
   try { return (await api.call('PATCH', `/packages/${made.package}/versions/${made.version}/files`, { files: texts, notes: 'dev' })).version; } catch (error) {
-    if (error.code === 'unchanged') return null;
     // What it is based on is not there any more, for example: the whole is as good.
     if (error.status === 404 || error.status === 400) return (await upload(api, files, made.instance.name, made.package, 'dev')).version;
     throw error;

@@ -16,7 +16,7 @@ export default {
     const asks = atTerminal();
     const known = options.url ?? process.env.MCPCAN_URL ?? stored().url;
     let url = options.url ?? process.env.MCPCAN_URL;
-    if (!url && asks) url = (await ask(`Address of MCPCAN [${known ?? 'http://127.0.0.1:7300'}]: `)) || 'http://127.0.0.1:7300';
+    if (!url && asks) url = (await ask(`Address of MCPCAN [${known ?? 'http://127.0.0.1:7300'}]: `)) || known || 'http://127.0.0.1:7300';
     url ??= known;
     if (!url) throw usage('Which MCPCAN? Give --url URL, for example --url http://127.0.0.1:7300');
     url = address(url);
