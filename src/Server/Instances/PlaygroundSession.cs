@@ -165,6 +165,11 @@ internal sealed class PlaygroundSession(Uri endpoint, TokenVerifier.Pass pass, P
         {
             throw Failed(e.Message, null);
         }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The gateway cut the connection: the server is being replaced or ended.
+            throw Failed("The server ended while it was asked. Try again.", null);
+        }
     }
 
     private static ProblemException Failed(string text, string? trace) => new(502, "server-failed", trace is null ? text : $"{text} (trace {trace})");
