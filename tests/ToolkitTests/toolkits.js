@@ -63,7 +63,8 @@ export class Toolkits {
   #neutral({ code, out, err }, kind) {
     const clean = text => text.replaceAll(join(this.folder, `work-${kind}`), 'WORK').replaceAll(`config-${kind}`, 'CONFIG').replaceAll(`-${kind}`, '-KIND')
       .replace(/mct_[\w-]+/g, 'TOKEN').replace(/\b([ipdt])-[a-z0-9]{12}\b/g, '$1-ID').replace(/\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)/g, 'TIME').replace(/\d+ (bytes|KiB) packed/g, 'SIZE packed').replace(/"(durationMs|seconds)": [\d.]+/g, '"$1": N');
-    return { code, out: clean(out), err: clean(err) };
+    // Columns are as wide as the names, and which phases are seen is a matter of the moment.
+    return { code, out: clean(out).replace(/(\S) {2,}(?=\S)/g, '$1  '), err: clean(err).replace(/^ {2}Starting.*\n/gm, '') };
   }
 
   /** A copy of an example for this kind. */

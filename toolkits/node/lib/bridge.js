@@ -2,6 +2,7 @@
 //
 //   stdin ── one JSON-RPC message a line ──> POST ──> JSON or event stream ─┐
 //   stdout <── one message a line ──────────────────────────────────────────┴── GET (what the server sends by itself)
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exits } from './errors.js';
 import { lines, request, text } from './http.js';
@@ -25,6 +26,7 @@ export class Bridge {
     this.#renewToken = renewToken;
     this.#write = line => write(line.replace(/[\r\n]+/g, ' ') + '\n');
     this.#warn = warn;
+    setMaxListeners(0, this.#end.signal); // one for each request on its way
   }
 
   /** Carries messages until the input ends. */

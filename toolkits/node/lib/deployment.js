@@ -5,7 +5,7 @@ import { note, plain, warn } from './output.js';
 import { collect } from './pack.js';
 import { nameOf, settings } from './project.js';
 import { upload } from './upload.js';
-import { deployed, running, until } from './wait.js';
+import { deployed, mark, running, until } from './wait.js';
 
 export const deployOptions = {
   name: { value: 'NAME', help: "the server's name; from mcpcan.json or the project unless given" },
@@ -47,12 +47,13 @@ export async function bring(api, wanted, { wait = true, timeout = 600, notes, fa
   const serves = ['Running', 'Degraded', 'Sleeping'].includes(found.status.state);
   if (patch || fast || !serves) {
     if (patch && serves && !fast) note('  Its settings change, too: the server is started anew.');
+    const after = await mark(api, found.id);
     const instance = await api.call('PATCH', `/instances/${found.id}`, { ...patch, source: { version: stored.version, ...patch?.source } });
-    return { ...made, instance: await up(api, instance, wait, timeout) };
+    return { ...made, instance: await up(api, instance, wait, timeout, after) };
   }
   const deployment = await begin(api, found.id, stored.version, timeout);
   if (wait) await deployed(api, found.id, deployment, timeout);
-  return { ...made, instance: await up(api, await api.get(`/instances/${found.id}`), wait, timeout) };
+  return { ...made, instance: await up(api, await api.get(`/instances/${found.id}`), wait, timeout, await mark(api, found.id)) };
 }
 
 /** Asks for a deployment; one that is under way is waited for. */
@@ -67,9 +68,9 @@ export async function begin(api, id, version, timeout) {
 }
 
 /** A stopped server is started: who deploys wants it to run. */
-async function up(api, instance, wait, timeout) {
+async function up(api, instance, wait, timeout, after) {
   if (instance.status.state === 'Stopped') instance = await api.call('POST', `/instances/${instance.id}/start`);
-  return wait ? await running(api, instance.id, timeout) : instance;
+  return wait ? await running(api, instance.id, timeout, after) : instance;
 }
 
 function creation({ name, own, plainEnv, secrets, environment }, made) {
@@ -94,8 +95,8 @@ function changes({ own, plainEnv, secrets }, found) {
 }
 
 function describe({ detected }) {
-  const line = command => plain(command.join(' '));
-  note(`  Detected: ${detected.runtime}${detected.install ? `, installed with: ${line(detected.install)}` : ''}${detected.start ? `, started with: ${line(detected.start)}` : ''}`);
+  const line = (head, command) => (command ? `, ${head}: ${plain(command.join(' '))}` : '');
+  note(`  Detected: ${detected.runtime}${line('installed with', detected.install)}${line('built with', detected.build)}${line('started with', detected.start)}`);
 }
 
 /** The token of the first deploy; null when there is one that opens the server. */

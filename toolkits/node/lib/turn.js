@@ -2,7 +2,7 @@
 import { Api } from './api.js';
 import { number } from './args.js';
 import { result, say } from './output.js';
-import { running, until } from './wait.js';
+import { mark, running, until } from './wait.js';
 
 export const turn = (name, summary, done) => ({
   name,
@@ -16,8 +16,9 @@ export const turn = (name, summary, done) => ({
     const timeout = number(options.timeout, '--timeout', 600);
     const api = new Api();
     const found = await api.instance(instance);
+    const after = await mark(api, found.id);
     let now = await api.call('POST', `/instances/${found.id}/${name}`);
-    if (!options['no-wait']) now = name === 'stop' ? await stopped(api, found.id, timeout) : await running(api, found.id, timeout);
+    if (!options['no-wait']) now = name === 'stop' ? await stopped(api, found.id, timeout) : await running(api, found.id, timeout, after);
     say(options['no-wait'] ? `'${found.name}': ${now.status.state}.` : `'${found.name}' ${done}.`);
     result({ instance: found.id, state: now.status.state });
   },

@@ -7,10 +7,10 @@ const pace = 300;
 
 const settled = new Set(['Running', 'Registered', 'Sleeping', 'Stopped', 'Failed', 'Degraded']);
 
-/** Until a started instance runs, with its phases and the log of its install. Fails when it does. */
-export async function running(api, id, seconds, log = true) {
+/** Until a started instance runs, with its phases and the log of its install from where `mark` was. Fails when it does. */
+export async function running(api, id, seconds, after = 0) {
   const stop = new AbortController();
-  const following = log ? follow(api, id, stop.signal) : null;
+  const following = follow(api, id, after, stop.signal);
   try {
     return await until(seconds, `It may still come: mcpcan logs ${id} -f`, async say => {
       const instance = await api.get(`/instances/${id}`);
@@ -59,8 +59,20 @@ export async function until(seconds, hint, ask) {
   }
 }
 
-async function follow(api, id, signal) {
-  try {
-    for await (const line of api.logs(id, { follow: 'true', stream: 'install' }, signal)) note(`  | ${plain(line.msg)}`);
-  } catch { /* the install ended, or nothing more is wanted: the states are told anyway */ }
+/** The number of an instance's last log line: what comes after it is new. */
+export async function mark(api, id) {
+  for await (const line of api.logs(id, { tail: 1 })) return line.n;
+  return 0;
+}
+
+/** The log may not be there yet, or be cut: then it is asked for again. */
+async function follow(api, id, after, signal) {
+  for (; !signal.aborted; await sleep(pace, undefined, { signal }).catch(() => {})) {
+    try {
+      for await (const line of api.logs(id, { follow: 'true', stream: 'install', after }, signal)) {
+        after = line.n;
+        note(`  | ${plain(line.msg)}`);
+      }
+    } catch { /* the states are told anyway */ }
+  }
 }

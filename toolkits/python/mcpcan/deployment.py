@@ -7,7 +7,7 @@ from mcpcan.output import note, plain, warn
 from mcpcan.pack import collect
 from mcpcan.project import name_of, settings
 from mcpcan.upload import upload
-from mcpcan.wait import deployed, running, until
+from mcpcan.wait import deployed, mark, running, until
 
 DEPLOY_OPTIONS = {
     "name": Option("the server's name; from mcpcan.json or the project unless given", value="NAME"),
@@ -60,12 +60,13 @@ def bring(api, wanted, wait=True, timeout=600, notes=None, fast=False):
         if patch and serves and not fast:
             note("  Its settings change, too: the server is started anew.")
         source = {"version": stored["version"], **patch.pop("source", {})}
+        after = mark(api, found["id"])
         instance = api.call("PATCH", f"/instances/{found['id']}", {**patch, "source": source})
-        return {**made, "instance": up(api, instance, wait, timeout)}
+        return {**made, "instance": up(api, instance, wait, timeout, after)}
     deployment = begin(api, found["id"], stored["version"], timeout)
     if wait:
         deployed(api, found["id"], deployment, timeout)
-    return {**made, "instance": up(api, api.get(f"/instances/{found['id']}"), wait, timeout)}
+    return {**made, "instance": up(api, api.get(f"/instances/{found['id']}"), wait, timeout, mark(api, found["id"]))}
 
 
 def begin(api, id, version, timeout):
@@ -83,11 +84,11 @@ def begin(api, id, version, timeout):
     return until(timeout, "Another deployment is under way.", ask)
 
 
-def up(api, instance, wait, timeout):
+def up(api, instance, wait, timeout, after):
     """A stopped server is started: who deploys wants it to run."""
     if instance["status"]["state"] == "Stopped":
         instance = api.call("POST", f"/instances/{instance['id']}/start")
-    return running(api, instance["id"], timeout) if wait else instance
+    return running(api, instance["id"], timeout, after) if wait else instance
 
 
 def creation(wanted, made):
@@ -123,7 +124,7 @@ def describe(detected):
     def line(head, command):
         return f", {head}: {plain(' '.join(command))}" if command else ""
 
-    note(f"  Detected: {detected['runtime']}{line('installed with', detected.get('install'))}{line('started with', detected.get('start'))}")
+    note(f"  Detected: {detected['runtime']}{line('installed with', detected.get('install'))}{line('built with', detected.get('build'))}{line('started with', detected.get('start'))}")
 
 
 def first_token(api, made):

@@ -2,7 +2,7 @@
 from mcpcan.api import Api
 from mcpcan.args import Command, Option, number
 from mcpcan.output import result, say
-from mcpcan.wait import running, until
+from mcpcan.wait import mark, running, until
 
 
 def turn(name, summary, done):
@@ -10,9 +10,10 @@ def turn(name, summary, done):
         timeout = number(options.get("timeout"), "--timeout", 600)
         api = Api()
         found = api.instance(args[0])
+        after = mark(api, found["id"])
         now = api.call("POST", f"/instances/{found['id']}/{name}")
         if not options.get("no-wait"):
-            now = stopped(api, found["id"], timeout) if name == "stop" else running(api, found["id"], timeout)
+            now = stopped(api, found["id"], timeout) if name == "stop" else running(api, found["id"], timeout, after)
         state = now["status"]["state"]
         say(f"'{found['name']}': {state}." if options.get("no-wait") else f"'{found['name']}' {done}.")
         result({"instance": found["id"], "state": state})

@@ -10,8 +10,8 @@ PACE = 0.3
 SETTLED = ("Running", "Registered", "Sleeping", "Stopped", "Failed", "Degraded")
 
 
-def running(api, id, seconds):
-    """Until a started instance runs, with its phases and the log of its install. Fails when it does."""
+def running(api, id, seconds, after=0):
+    """Until a started instance runs, with its phases and the log of its install from where `mark` was. Fails when it does."""
 
     def ask(say):
         instance = api.get(f"/instances/{id}")
@@ -23,7 +23,7 @@ def running(api, id, seconds):
             raise failed(instance)
         return instance
 
-    with Follow(api, id):
+    with Follow(api, id, after):
         return until(seconds, f"It may still come: mcpcan logs {id} -f", ask)
 
 
@@ -84,11 +84,16 @@ def until(seconds, hint, ask):
         time.sleep(PACE)
 
 
+def mark(api, id):
+    """The number of an instance's last log line: what comes after it is new."""
+    return next((line["n"] for line in api.logs(id, {"tail": 1})[1]), 0)
+
+
 class Follow:
     """Shows the log of an install while it lasts."""
 
-    def __init__(self, api, id):
-        self._api, self._id, self._response, self._over = api, id, None, False
+    def __init__(self, api, id, after):
+        self._api, self._id, self._after, self._response, self._over = api, id, after, None, False
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self):
@@ -101,11 +106,15 @@ class Follow:
         self._thread.join(1)
 
     def _read(self):
-        try:
-            self._response, lines = self._api.logs(self._id, {"follow": "true", "stream": "install"})
-            for line in lines:
-                if self._over:
-                    return
-                note(f"  | {plain(line['msg'])}")
-        except (Failure, ValueError):
-            pass  # the install ended, or nothing more is wanted: the states are told anyway
+        # The log may not be there yet, or be cut: then it is asked for again.
+        while not self._over:
+            try:
+                self._response, lines = self._api.logs(self._id, {"follow": "true", "stream": "install", "after": self._after})
+                for line in lines:
+                    if self._over:
+                        return
+                    self._after = line["n"]
+                    note(f"  | {plain(line['msg'])}")
+            except (Failure, ValueError):
+                pass  # the states are told anyway
+            time.sleep(PACE)

@@ -3,7 +3,7 @@ import { number } from '../args.js';
 import { begin } from '../deployment.js';
 import { Failure } from '../errors.js';
 import { note, result, say } from '../output.js';
-import { deployed, running } from '../wait.js';
+import { deployed, mark, running } from '../wait.js';
 
 export default {
   name: 'rollback',
@@ -25,7 +25,7 @@ export default {
     const deployment = await begin(api, instance.id, target, timeout);
     if (!options['no-wait']) {
       await deployed(api, instance.id, deployment, timeout);
-      if (instance.status.state !== 'Stopped') await running(api, instance.id, timeout);
+      if (instance.status.state !== 'Stopped') await running(api, instance.id, timeout, await mark(api, instance.id));
     }
     say(options['no-wait'] ? `Version ${target} of '${instance.name}' is on its way.` : instance.status.state === 'Stopped' ? `Version ${target} of '${instance.name}' runs at its next start.` : `Version ${target} of '${instance.name}' runs.`);
     result({ instance: instance.id, from: now, version: target });

@@ -3,7 +3,7 @@ from mcpcan.args import Command, Option, number
 from mcpcan.deployment import begin
 from mcpcan.errors import Failure
 from mcpcan.output import note, result, say
-from mcpcan.wait import deployed, running
+from mcpcan.wait import deployed, mark, running
 
 
 def run(options, args):
@@ -22,7 +22,7 @@ def run(options, args):
     if wait:
         deployed(api, instance["id"], deployment, timeout)
         if not is_stopped:
-            running(api, instance["id"], timeout)
+            running(api, instance["id"], timeout, mark(api, instance["id"]))
     say(f"Version {target} of '{name}' " + ("runs at its next start." if wait and is_stopped else "runs." if wait else "is on its way."))
     result({"instance": instance["id"], "from": now, "version": target})
 
