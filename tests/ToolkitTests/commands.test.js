@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { Client as ModernClient } from '@modelcontextprotocol/client';
+import { StdioClientTransport as ModernTransport } from '@modelcontextprotocol/client/stdio';
 import { text, until } from '../ClientTests/product.js';
 import { kinds, Toolkits, write } from './toolkits.js';
 
@@ -208,6 +211,38 @@ for (const kind of kinds) {
     assert.match(JSON.parse(refused).error.message, /401.*token/);
   });
 }
+
+test('connect carries what a server asks its client, progress and cancellation, in both eras', async t => {
+  const everything = await toolkits.product.createCommand('everything', 'npx', '-y', '@modelcontextprotocol/server-everything');
+  t.after(() => toolkits.product.delete(everything));
+  for (const kind of kinds) {
+    const command = { command: toolkits.programs[kind], args: ['connect', 'everything'], env: toolkits.env(kind), stderr: 'inherit' };
+    const client = new Client({ name: 'stdio', version: '1.0.0' }, { capabilities: { sampling: {}, elicitation: {}, roots: {} } });
+    client.setRequestHandler(CreateMessageRequestSchema, () => ({ role: 'assistant', model: 'm', content: { type: 'text', text: 'forty-two' } }));
+    client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'Ada' } }));
+    client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [] }));
+    await client.connect(new StdioClientTransport(command));
+    assert.match(text(await client.callTool({ name: 'trigger-sampling-request', arguments: { prompt: 'hello' } })), /forty-two/);
+    assert.match(text(await client.callTool({ name: 'trigger-elicitation-request', arguments: {} })), /Ada/);
+    const progress = [];
+    const long = client.callTool({ name: 'trigger-long-running-operation', arguments: { duration: 2, steps: 4 } }, undefined, { onprogress: p => progress.push(p.progress) });
+    // A long call holds up nothing.
+    assert.match(text(await client.callTool({ name: 'echo', arguments: { message: 'meanwhile' } })), /meanwhile/);
+    assert.deepEqual(progress.includes(4), false);
+    await long;
+    assert.deepEqual(progress.slice(0, 3), [1, 2, 3]);
+    const cancel = new AbortController();
+    await assert.rejects(client.callTool({ name: 'trigger-long-running-operation', arguments: { duration: 60, steps: 60 } }, undefined, { signal: cancel.signal, onprogress: () => cancel.abort('enough') }));
+    await client.close();
+
+    const modern = new ModernClient({ name: 'stdio', version: '1' }, { capabilities: {}, versionNegotiation: { mode: { pin: '2026-07-28' } } });
+    await modern.connect(new ModernTransport(command));
+    assert.ok((await modern.listTools()).tools.length > 5);
+    assert.equal(modern.getNegotiatedProtocolVersion(), '2026-07-28');
+    assert.match(text(await modern.callTool({ name: 'echo', arguments: { message: 'modern ä' } })), /modern ä/);
+    await modern.close();
+  }
+});
 
 test('a server is stopped, started and restarted, and deleted only when that is said', async () => {
   assert.match((await toolkits.both(kind => ['stop', `plain-${kind}`])).out, /is stopped/);

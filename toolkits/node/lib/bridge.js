@@ -14,7 +14,7 @@ const meta = 'io.modelcontextprotocol/protocolVersion';
 export class Bridge {
   #address; #token; #renewToken; #write; #warn;
   #session; #version; #opening; #renewing;
-  #pending = new Set();
+  #pending = new Map(); // what is on its way, with the id of its request
   #end = new AbortController();
   #listening = Promise.resolve();
   #listenStop;
@@ -32,7 +32,7 @@ export class Bridge {
   /** Carries messages until the input ends. */
   async run(input) {
     for await (const line of lines(input)) if (line.trim()) await this.#take(line.trim());
-    await Promise.race([Promise.allSettled(this.#pending), sleep(patience, undefined, { ref: false })]);
+    await Promise.race([Promise.allSettled(this.#pending.keys()), sleep(patience, undefined, { ref: false })]);
     await this.close();
   }
 
@@ -45,14 +45,15 @@ export class Bridge {
 
   async #take(line) {
     let message;
-    try { message = JSON.parse(line); } catch {
-      this.#write(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32700, message: 'Parse error: this line is not valid JSON.' } }));
-      return;
-    }
+    try { message = JSON.parse(line); } catch { return this.#refuse(null, -32700, 'Parse error: this line is not valid JSON.'); }
+    if (typeof message !== 'object' || message === null) return this.#refuse(null, -32600, 'Invalid request: this line is no JSON-RPC message.');
     if (message.method === 'initialize') [this.#opening, this.#session, this.#version] = [line, undefined, undefined];
     const sent = this.#post(line, message);
-    this.#pending.add(sent);
+    this.#pending.set(sent, message.id);
     sent.finally(() => this.#pending.delete(sent));
+    if (message.method === 'notifications/cancelled') { // its answer need not be waited for
+      for (const [other, id] of this.#pending) if (id !== undefined && id === message.params?.requestId) this.#pending.delete(other);
+    }
     // What follows needs the session; all else may go side by side, so that a long call holds up nothing.
     if (message.method === 'initialize' || message.method === 'notifications/initialized') await sent;
     if (message.method === 'notifications/initialized') this.#listen();
@@ -69,9 +70,11 @@ export class Bridge {
     } catch (error) {
       if (this.#end.signal.aborted) return;
       if (wanted === undefined) this.#warn(error.message);
-      else this.#write(JSON.stringify({ jsonrpc: '2.0', id: wanted, error: { code: -32000, message: error.message } }));
+      else this.#refuse(wanted, -32000, error.message);
     }
   }
+
+  #refuse(id, code, message) { this.#write(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } })); }
 
   /** Sends until the server takes it: it may just be starting, or have forgotten the session. @param own the session to use in place of the present one, null for none */
   async #deliver(line, message, own) {

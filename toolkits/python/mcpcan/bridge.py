@@ -27,7 +27,7 @@ class Bridge:
         self._session = self._version = self._opening = None
         self._renewing = threading.Lock()
         self._room = threading.BoundedSemaphore(MOST)
-        self._pending = set()
+        self._pending = {}  # what is on its way, with the id of its request
         self._ended = threading.Event()
         self._listening = None  # the response of the GET that is open
 
@@ -62,18 +62,23 @@ class Bridge:
         try:
             message = json.loads(line)
         except ValueError:
-            self._write(json.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error: this line is not valid JSON."}}, separators=(",", ":")))
-            return
+            return self._refuse(None, -32700, "Parse error: this line is not valid JSON.")
+        if not isinstance(message, (dict, list)):
+            return self._refuse(None, -32600, "Invalid request: this line is no JSON-RPC message.")
         method = message.get("method") if isinstance(message, dict) else None
         if method == "initialize":
             self._opening, self._session, self._version = line, None, None
+        if method == "notifications/cancelled":  # its answer need not be waited for
+            cancelled = (message.get("params") or {}).get("requestId")
+            for other in [t for t, id in list(self._pending.items()) if id is not None and id == cancelled]:
+                self._pending.pop(other, None)
         # What follows needs the session; all else may go side by side, so that a long call holds up nothing.
         if method in ("initialize", "notifications/initialized"):
             self._post(line, message)
         else:
             self._room.acquire()
             thread = threading.Thread(target=self._aside, args=(line, message), daemon=True)
-            self._pending.add(thread)
+            self._pending[thread] = message.get("id") if isinstance(message, dict) else None
             thread.start()
         if method == "notifications/initialized":
             self._listen()
@@ -83,7 +88,7 @@ class Bridge:
             self._post(line, message)
         finally:
             self._room.release()
-            self._pending.discard(threading.current_thread())
+            self._pending.pop(threading.current_thread(), None)
 
     def _post(self, line, message):
         single = message if isinstance(message, dict) else {}
@@ -105,7 +110,10 @@ class Bridge:
             if wanted is None:
                 self._warn(str(error))
             else:
-                self._write(json.dumps({"jsonrpc": "2.0", "id": wanted, "error": {"code": -32000, "message": str(error)}}, ensure_ascii=False, separators=(",", ":")))
+                self._refuse(wanted, -32000, str(error))
+
+    def _refuse(self, id, code, message):
+        self._write(json.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}, ensure_ascii=False, separators=(",", ":")))
 
     def _deliver(self, line, message, own=OWN):
         """Sends until the server takes it: it may just be starting, or have forgotten the session. own: the session to use in place of the present one, None for none."""
