@@ -266,12 +266,16 @@ for (const kind of kinds) {
   });
 
   test(`${kind}: Python gets what requirements.txt names`, async () => {
-    const { made } = await deploy(kind, 'python');
+    const { folder, made } = await deploy(kind, 'python');
     assert.match(made.token, /^mct_/);
     assert.equal(await answer(kind, `python-${kind}`), 'hello world');
+    edit(folder, 'server.py', 'greet("world")', 'greet("you")');
+    const { err } = await toolkits.run(kind, ['deploy', folder, '--name', `python-${kind}`]);
+    assert.match(err, /Trying version 2 beside[\s\S]* {2}\| \$ .*pip install -r requirements\.txt\n[\s\S]*Deployed\n/);
+    assert.equal(await answer(kind, `python-${kind}`), 'hello you');
     await toolkits.ok(kind, ['delete', `python-${kind}`, '-y']);
     // The code is still there: the same name goes on with its next version.
-    assert.equal((await toolkits.json(kind, ['deploy', toolkits.example(kind, 'python'), '--name', `python-${kind}`])).version, 2);
+    assert.equal((await toolkits.json(kind, ['deploy', toolkits.example(kind, 'python'), '--name', `python-${kind}`])).version, 3);
     await toolkits.ok(kind, ['delete', `python-${kind}`, '-y', '--package']);
   });
 

@@ -10,7 +10,7 @@ const settled = new Set(['Running', 'Registered', 'Sleeping', 'Stopped', 'Failed
 /** Until a started instance runs, with its phases and the log of its install from where `mark` was. Fails when it does. */
 export async function running(api, id, seconds, after = 0) {
   const stop = new AbortController();
-  const following = follow(api, id, after, stop.signal);
+  const following = follow(api, id, { after }, stop.signal);
   try {
     return await until(seconds, `It may still come: mcpcan logs ${id} -f`, async say => {
       const instance = await api.get(`/instances/${id}`);
@@ -33,6 +33,15 @@ function failed(instance, reason) {
 
 /** Until a version is deployed. The old one serves on when it fails. */
 export async function deployed(api, id, deployment, seconds) {
+  const stop = new AbortController();
+  const following = follow(api, id, { run: 'next', since: deployment.startedAt }, stop.signal);
+  try { return await settledDeployment(api, id, deployment, seconds); } finally {
+    stop.abort();
+    await following;
+  }
+}
+
+async function settledDeployment(api, id, deployment, seconds) {
   return await until(seconds, 'It goes on meanwhile; see the console.', async say => {
     const now = await api.get(`/instances/${id}/deployments/${deployment.id}`);
     say(`  ${{ Trying: `Trying version ${now.version} beside the one that serves`, Switching: `Switching: version ${now.version} takes new sessions` }[now.state] ?? now.state}`);
@@ -66,11 +75,11 @@ export async function mark(api, id) {
 }
 
 /** The log may not be there yet, or be cut: then it is asked for again. */
-async function follow(api, id, after, signal) {
-  for (; !signal.aborted; await sleep(pace, undefined, { signal }).catch(() => {})) {
+async function follow(api, id, from, signal) {
+  for (let query = { follow: 'true', stream: 'install', ...from }; !signal.aborted; await sleep(pace, undefined, { signal }).catch(() => {})) {
     try {
-      for await (const line of api.logs(id, { follow: 'true', stream: 'install', after }, signal)) {
-        after = line.n;
+      for await (const line of api.logs(id, query, signal)) {
+        query = { ...query, after: line.n };
         note(`  | ${plain(line.msg)}`);
       }
     } catch { /* the states are told anyway */ }

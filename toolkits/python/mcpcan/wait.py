@@ -23,7 +23,7 @@ def running(api, id, seconds, after=0):
             raise failed(instance)
         return instance
 
-    with Follow(api, id, after):
+    with Follow(api, id, after=after):
         return until(seconds, f"It may still come: mcpcan logs {id} -f", ask)
 
 
@@ -47,7 +47,8 @@ def deployed(api, id, deployment, seconds):
         serves = f"Version {now['previous']} serves on." if now.get("previous") else ""
         raise Failure(f"Version {version} was not deployed: {now.get('reason') or state} {serves}".rstrip(), code="deployment-failed", lines=map(plain, now["log"]))
 
-    return until(seconds, "It goes on meanwhile; see the console.", ask)
+    with Follow(api, id, run="next", since=deployment["startedAt"]):
+        return until(seconds, "It goes on meanwhile; see the console.", ask)
 
 
 def gone(api, id, seconds):
@@ -92,8 +93,9 @@ def mark(api, id):
 class Follow:
     """Shows the log of an install while it lasts."""
 
-    def __init__(self, api, id, after):
-        self._api, self._id, self._after, self._response, self._over = api, id, after, None, False
+    def __init__(self, api, id, **start):
+        self._api, self._id, self._response, self._over = api, id, None, False
+        self._query = {"follow": "true", "stream": "install", **start}
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self):
@@ -109,11 +111,11 @@ class Follow:
         # The log may not be there yet, or be cut: then it is asked for again.
         while not self._over:
             try:
-                self._response, lines = self._api.logs(self._id, {"follow": "true", "stream": "install", "after": self._after})
+                self._response, lines = self._api.logs(self._id, self._query)
                 for line in lines:
                     if self._over:
                         return
-                    self._after = line["n"]
+                    self._query["after"] = line["n"]
                     note(f"  | {plain(line['msg'])}")
             except (Failure, ValueError):
                 pass  # the states are told anyway
