@@ -19,6 +19,10 @@ public abstract class HostingTests<TApp>(TApp app) : IClassFixture<TApp> where T
     }
 
     [Fact]
+    public async Task SettingsOfTheCommandLine_HaveASchemaForEverybody() =>
+        Assert.Equal("mcpcan.json", (await app.Nobody.GetFromJsonAsync<JsonElement>("schemas/mcpcan.json", Cancel)).GetProperty("title").GetString());
+
+    [Fact]
     public async Task Metrics_AreForSignedInOnly()
     {
         Assert.Equal(HttpStatusCode.Unauthorized, (await app.Nobody.GetAsync("metrics", Cancel)).StatusCode);

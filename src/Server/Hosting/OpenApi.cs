@@ -34,6 +34,9 @@ internal static class OpenApi
             .DisableDefaultFonts()
             .DisableAgent()
             .DisableTelemetry()).RequireAuthorization();
+        // What the command line's mcpcan.json may hold, for editors; they have no key either.
+        routes.MapGet("/schemas/mcpcan.json", () => TypedResults.Stream(typeof(OpenApi).Assembly.GetManifestResourceStream("mcpcan.schema.json")!, "application/schema+json"))
+            .AllowAnonymous().ExcludeFromDescription();
     }
 
     private static Task Describe(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)

@@ -31,7 +31,10 @@ internal sealed partial class InstanceWorker
 
     private sealed record Trial(WorkloadStatus? Run, string? Reason, IReadOnlyList<string> Log, List<ToolChange>? Tools);
 
-    private string TrialId => id + "-next";
+    private string TrialId => TrialOf(id);
+
+    /// <summary>The workload of a version that is tried beside an instance's own.</summary>
+    public static string TrialOf(string instanceId) => instanceId + "-next";
 
     /// <summary>All that it has started, or may be starting.</summary>
     public IEnumerable<string> Workloads => _trial is null && _standIn is null && _retiring.IsCompleted ? [id] : [id, TrialId];

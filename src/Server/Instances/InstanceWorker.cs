@@ -182,7 +182,8 @@ internal sealed partial class InstanceWorker(string id, WorkerServices services,
         if (!_probeSoon && !_exit.IsCompleted && await WaitAsync(SleepCheck is { } check && check < pause ? check : pause, _exit, cancellationToken))
         {
             _probeSoon = _time.GetElapsedTime(_probedAt) >= pause;
-            if (!_probeSoon && healthy) await SleepIfUnusedAsync(runtime, run, cancellationToken);
+            // A timer may end a moment early: then it is neither time for a probe, nor has a server that never sleeps been unused for too long.
+            if (!_probeSoon && healthy && SleepCheck is not null) await SleepIfUnusedAsync(runtime, run, cancellationToken);
             if (_run is null) return;
         }
         if (_exit.IsCompleted)

@@ -117,7 +117,7 @@ internal sealed class PlaygroundSession(Uri endpoint, TokenVerifier.Pass pass, P
                 {
                     error = ErrorOf(id, start) ?? new JsonObject { ["code"] = -32603, ["message"] = e.Message };
                 }
-            }, cancellationToken);
+            }, cancellationToken, limited.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -155,7 +155,7 @@ internal sealed class PlaygroundSession(Uri endpoint, TokenVerifier.Pass pass, P
         return null;
     }
 
-    private static async Task ReachAsync(Func<Task> action, CancellationToken cancellationToken)
+    private static async Task ReachAsync(Func<Task> action, CancellationToken cancellationToken, CancellationToken limit = default)
     {
         try
         {
@@ -164,6 +164,11 @@ internal sealed class PlaygroundSession(Uri endpoint, TokenVerifier.Pass pass, P
         catch (Exception e) when (e is HttpRequestException or IOException or McpException or TimeoutException or InvalidOperationException && !cancellationToken.IsCancellationRequested)
         {
             throw Failed(e.Message, null);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested && !limit.IsCancellationRequested)
+        {
+            // The gateway cut the connection: the server is being replaced or ended.
+            throw Failed("The server ended while it was asked. Try again.", null);
         }
     }
 

@@ -55,9 +55,10 @@ public static class WorkloadPlanner
     {
         var start = source.Start ?? version.Detected.Start ?? throw new InvalidOperationException("The package has no entry. Set its start command.");
         var install = source.Install ?? version.Detected.Install;
-        // The archive decides what is installed; its lock files are part of it.
-        var result = $"{version.Sha256}\n{version.Detected.Root}\n{Versions(tools)}";
-        var step = install is { Count: > 0 } ? CommandPlans.Install(install, result) : null;
+        // The archive decides what is installed, or only its lock files. Then a version that changes none of them installs nothing anew.
+        var shared = source.Install is null && version.Detected.OnlyLockFiles;
+        var result = $"{(shared ? "" : version.Sha256)}\n{version.Detected.Root}\n{Versions(tools)}";
+        var step = install is { Count: > 0 } ? CommandPlans.Install(install, result) with { Inputs = shared ? version.Detected.LockFiles : null } : null;
         // What was detected belongs together: who sets an install command of their own says all of it.
         if (source.Install is null && version.Detected.Build is { } build) step = step is null ? CommandPlans.Install(build, result) : step with { Commands = [.. step.Commands, build] };
         return (start, step, version.Detected.Root);

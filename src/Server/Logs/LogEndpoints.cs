@@ -13,7 +13,7 @@ namespace McpCan.Server.Logs;
 /// <param name="Tail">Only the last so many lines.</param>
 /// <param name="Since">Only lines at or after this time.</param>
 /// <param name="After">Only lines with a number above this.</param>
-/// <param name="Run">A run's number, 'current' or 'previous'.</param>
+/// <param name="Run">A run's number, 'current', 'previous', or 'next' for the version that is tried beside it.</param>
 /// <param name="Stream">stdout, stderr, install or bridge.</param>
 /// <param name="Download">Answer as a file.</param>
 internal sealed record LogParameters(
@@ -21,21 +21,24 @@ internal sealed record LogParameters(
     [property: Description("Only the last so many lines: 0 to 100000.")] int? Tail = null,
     [property: Description("Only lines at or after this time (RFC 3339).")] DateTimeOffset? Since = null,
     [property: Description("Only lines with a number above this.")] long? After = null,
-    [property: Description("A run's number, 'current' or 'previous'.")] string? Run = null,
+    [property: Description("A run's number, 'current', 'previous', or 'next' for the version that is being deployed beside it.")] string? Run = null,
     [property: Description("Only one stream: stdout, stderr, install or bridge.")] string? Stream = null,
     [property: Description("Answer as a file to save.")] bool? Download = null)
 {
+    private const string Next = "next";
     private static readonly string[] Streams = ["stdout", "stderr", "install", "bridge"];
+
+    public string Workload(string instanceId) => Run == Next ? InstanceWorker.TrialOf(instanceId) : instanceId;
 
     public LogQuery Query()
     {
         new Checks()
             .That(Tail is null or >= 0 and <= 100_000, "tail", "Must be between 0 and 100000.")
             .That(After is null or >= 0, "after", "Must not be negative.")
-            .That(Run is null or "current" or "previous" || (Run.Length < 10 && int.TryParse(Run, NumberStyles.None, CultureInfo.InvariantCulture, out _)), "run", "Must be a run's number, 'current' or 'previous'.")
+            .That(Run is null or "current" or "previous" or Next || (Run.Length < 10 && int.TryParse(Run, NumberStyles.None, CultureInfo.InvariantCulture, out _)), "run", "Must be a run's number, 'current', 'previous' or 'next'.")
             .That(Stream is null || Streams.Contains(Stream), "stream", $"Must be one of {string.Join(", ", Streams)}.")
             .Throw();
-        return new LogQuery { Follow = Follow == true && Download != true, Tail = Tail, Since = Since, After = After, Run = Run, Stream = Stream };
+        return new LogQuery { Follow = Follow == true && Download != true, Tail = Tail, Since = Since, After = After, Run = Run == Next ? null : Run, Stream = Stream };
     }
 }
 
@@ -59,7 +62,7 @@ internal static class LogEndpoints
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
         try
         {
-            await LogStream.WriteAsync(runtime.ReadLogsAsync(instance.Id, query, end.Token), response.BodyWriter, query.Follow, end.Token);
+            await LogStream.WriteAsync(runtime.ReadLogsAsync(parameters.Workload(instance.Id), query, end.Token), response.BodyWriter, query.Follow, end.Token);
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {

@@ -9,6 +9,8 @@ internal sealed class NodeProject
     private static readonly string[] Folders = ["", "dist/", "build/", "src/", "lib/"];
     private static readonly string[] Extensions = [".js", ".mjs", ".cjs"];
     private static readonly string[] TypeScript = [".ts", ".mts"];
+    private static readonly string[] InstallScripts = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish", "dependencies"];
+    private static readonly string[] LocalVersions = ["file:", "link:", "portal:", "workspace:", ".", "/", "~/"];
     private readonly ProjectFiles _files;
     private readonly List<string> _notes;
     private readonly JsonElement _package;
@@ -38,7 +40,7 @@ internal sealed class NodeProject
         if (build is not null) notes.Add("What is started is not in the archive yet: the 'build' script is run after the install.");
         var (install, locks) = project.Install(mustBuild);
         if (install is not null && !mustBuild && project.Script("prepare") is not null) (install, build) = project.WithoutPrepare(install);
-        return (new DetectedProject("node", root, install, start, locks, [.. notes], build), project.Text("name"));
+        return (new DetectedProject("node", root, install, start, locks, [.. notes], build, OnlyLockFiles: build is null && install is ["npm", ..] && project.InstallsOnlyOthers()), project.Text("name"));
     }
 
     private string[]? Start(out bool mustBuild)
@@ -130,6 +132,19 @@ internal sealed class NodeProject
         _notes.Add("What is started is in the archive already: the 'prepare' script is not run.");
         return ([.. install, "--ignore-scripts"], install is ["npx", _, var manager, ..] && manager.StartsWith("pnpm", StringComparison.Ordinal) ? ["npx", "-y", manager, "rebuild"] : ["npm", "rebuild"]);
     }
+
+    /// <summary>Nothing of the project itself has a part in the install: no script of its own is run, and no dependency is one of its folders.</summary>
+    private bool InstallsOnlyOthers() =>
+        !InstallScripts.Any(s => Script(s) is not null) && !_package.TryGetProperty("workspaces", out _) && !_files.Has("binding.gyp") && !_files.Has(".npmrc")
+        && !(_package.ValueKind == JsonValueKind.Object && _package.EnumerateObject().Any(p => (p.Name.EndsWith("ependencies", StringComparison.Ordinal) || p.Name == "overrides") && IsLocal(p.Value)));
+
+    /// <summary>Whether it holds a version that is a path.</summary>
+    private static bool IsLocal(JsonElement versions) => versions.ValueKind switch
+    {
+        JsonValueKind.Object => versions.EnumerateObject().Any(v => IsLocal(v.Value)),
+        JsonValueKind.String => versions.GetString()!.Trim() is var version && LocalVersions.Any(v => version.StartsWith(v, StringComparison.OrdinalIgnoreCase)),
+        _ => false,
+    };
 
     private (string[], string[]) Locked(string file, string[] install)
     {

@@ -50,5 +50,7 @@ public sealed class PackageVersion
 /// <param name="Build">Command that is run after the install command, for example to build what is started, or null.</param>
 /// <param name="Env">Environment variables that the project itself sets, or null.</param>
 /// <param name="Parameters">What it asks the person who sets it up for, or null.</param>
+/// <param name="OnlyLockFiles">Whether the install command and the lock files alone decide what is installed, so that versions which have them in common share it.</param>
 public sealed record DetectedProject(
-    string Runtime, string Root, string[]? Install, string[]? Start, string[] LockFiles, string[] Notes, string[]? Build = null, Dictionary<string, string>? Env = null, PackageParameter[]? Parameters = null);
+    string Runtime, string Root, string[]? Install, string[]? Start, string[] LockFiles, string[] Notes, string[]? Build = null, Dictionary<string, string>? Env = null, PackageParameter[]? Parameters = null,
+    bool OnlyLockFiles = false);

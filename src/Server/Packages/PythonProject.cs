@@ -39,7 +39,7 @@ internal sealed partial class PythonProject
         if (files.HasFolder(".venv") || files.HasFolder("venv")) notes.Add("The archive holds a virtual environment; it fits only the machine that made it and is not used.");
         var install = project.Install(start);
         var name = project.Table("project").TryGetValue("name", out var text) ? text as string : null;
-        return (new DetectedProject("python", root, install, start, install is null ? [] : [.. Locks.Where(files.Has)], [.. notes]), name);
+        return (new DetectedProject("python", root, install, start, install is null ? [] : [.. Locks.Where(files.Has)], [.. notes], OnlyLockFiles: install is not null && !project.IsInstallable && project.InstallsOnlyOthers(install)), name);
     }
 
     private string[]? Start()
@@ -100,6 +100,18 @@ internal sealed partial class PythonProject
         return [.. pip, .. required ? new[] { "-r", "requirements.txt" } : [], .. names];
     }
 
+    /// <summary>No requirement is a file or an option: those could lead to what else is in the archive.</summary>
+    private bool InstallsOnlyOthers(string[] install)
+    {
+        var named = install[2..].Where(a => a is not ("-r" or "requirements.txt"));
+        if (!_files.Has("requirements.txt")) return named.All(IsOther);
+        return _files.Text("requirements.txt") is { } text && text.Split('\n').Select(l => l.Trim()).Where(l => l.Length > 0 && l[0] != '#').Concat(named).All(IsOther);
+
+        static bool IsOther(string requirement) => requirement.Split(" #")[0] is var r && char.IsAsciiLetterOrDigit(r[0]) && !r.Contains('\\') && !r.Contains("file:", StringComparison.OrdinalIgnoreCase)
+            && !r.Contains("--", StringComparison.Ordinal) && (!r.Contains('/') || r.Contains("://", StringComparison.Ordinal))
+            && !LocalFile().IsMatch(r);
+    }
+
     private bool Requirements() => _files.Has("requirements.txt")
         && (_files.Text("requirements.txt") is not { } text || text.Split('\n').Any(l => l.Trim() is { Length: > 0 } line && line[0] != '#'));
 
@@ -157,6 +169,9 @@ internal sealed partial class PythonProject
 
     [GeneratedRegex(@"^# /// script\s*\n((?:#.*\n)+?)# ///\s*$", RegexOptions.Multiline)]
     private static partial Regex Head();
+
+    [GeneratedRegex(@"^[^@\[]*\.(whl|zip|gz|tgz|bz2|xz)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex LocalFile();
 
     [GeneratedRegex(@"^(?:from|import)\s+(mcp|fastmcp)\b", RegexOptions.Multiline)]
     private static partial Regex ImportsMcp();

@@ -157,7 +157,8 @@ public sealed record PackageSource(string ArchivePath, string Sha256, string Fil
 /// <param name="Kind"><c>npx</c>, <c>uvx</c>, <c>npm</c>, <c>pip</c> or <c>command</c>.</param>
 /// <param name="Commands">Argument vectors, run one after the other in the working directory with network access.</param>
 /// <param name="CacheKey">Hash over all that decides the result (package spec or lock file, commands, runtime versions): the same key installs nothing again.</param>
-public sealed record InstallStep(string Kind, IReadOnlyList<IReadOnlyList<string>> Commands, string CacheKey);
+/// <param name="Inputs">Files of the package, relative to the working directory, that alone decide the result beside the key; null when the whole package does.</param>
+public sealed record InstallStep(string Kind, IReadOnlyList<IReadOnlyList<string>> Commands, string CacheKey, IReadOnlyList<string>? Inputs = null);
 
 /// <summary>Limits of a workload. Zero means none.</summary>
 public sealed record WorkloadLimits

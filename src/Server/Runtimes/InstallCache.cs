@@ -26,6 +26,13 @@ internal sealed class InstallCache
 
     public string Result(string key) => Path.Combine(Results, key);
 
+    /// <summary>A new name beside the results, for what may become one. One that is left behind by a kill goes with the next cleaning.</summary>
+    public string Staging()
+    {
+        Directory.CreateDirectory(Results);
+        return Path.Combine(Results, $"{Guid.NewGuid():N}.new");
+    }
+
     /// <summary>Says that the result is complete.</summary>
     public static string Mark(string result) => Path.Combine(result, "complete");
 

@@ -23,7 +23,8 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
     /// <summary>Folder with what was installed as the workload sees it, and on this machine.</summary>
     /// <param name="Cache">Where it was installed; shared by all workloads with the same key.</param>
     /// <param name="Own">The workload's own copy of the dependencies, which it may write to; null where it uses the shared ones.</param>
-    public sealed record Result(string? Cache, string? Own = null)
+    /// <param name="Partial">Whether of the package only the files that decide the install are part of it.</param>
+    public sealed record Result(string? Cache, string? Own = null, bool Partial = false)
     {
         public string? Deps => Cache is null ? null : Path.Combine(Cache, "deps");
     }
@@ -37,7 +38,8 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
             return new(null);
         }
         // Outside of a sandbox the paths differ, and some tools write them into what they install.
-        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{step.CacheKey}\n{spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level >= IsolationLevel.Sandbox}")))[..40];
+        using var inputs = step.Inputs is not null && spec.Package is not null ? InstallInputs.Take(spec, step.Inputs, _cache.Staging(), cancellationToken) : null;
+        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{step.CacheKey}\n{inputs?.Hash ?? spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level >= IsolationLevel.Sandbox}")))[..40];
         var cache = _cache.Result(key);
         using var held = await _cache.HoldAsync(key, cancellationToken);
         var complete = InstallCache.Mark(cache);
@@ -45,7 +47,7 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
         {
             File.SetLastWriteTimeUtc(complete, time.GetUtcNow().UtcDateTime);
             folder.InstalledFrom = key;
-            return new(cache);
+            return new(cache, Partial: inputs is not null);
         }
         phase.Report("install");
         using var lines = log();
@@ -54,7 +56,8 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
         {
             WorkloadFolder.Delete(cache);
             Directory.CreateDirectory(Path.Combine(cache, "deps"));
-            if (spec.Package is { } package) Unpack(package, Path.Combine(cache, "app"), cancellationToken);
+            if (inputs is not null) inputs.MoveTo(Path.Combine(cache, "app"));
+            else if (spec.Package is { } package) Unpack(package, Path.Combine(cache, "app"), cancellationToken);
             await RunAsync(spec, step, cache, folder, level, lines, cancellationToken);
             await File.WriteAllTextAsync(complete + ".new", step.Kind, cancellationToken);
             File.Move(complete + ".new", complete);
@@ -65,7 +68,7 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
             throw;
         }
         folder.InstalledFrom = key;
-        return new(cache);
+        return new(cache, Partial: inputs is not null);
     }
 
     /// <summary>Puts the package, with what was installed into it, where the workload may write.</summary>
@@ -76,8 +79,8 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
         if (File.Exists(folder.AppMark) && File.ReadAllText(folder.AppMark) == mark && Directory.Exists(folder.App)) return;
         File.Delete(folder.AppMark);
         WorkloadFolder.Delete(folder.App);
-        if (installed.Cache is null) Unpack(package, folder.App, cancellationToken);
-        else Copy(Path.Combine(installed.Cache, "app"), folder.App, cancellationToken);
+        if (installed.Cache is null || installed.Partial) Unpack(package, folder.App, cancellationToken);
+        if (installed.Cache is not null) Copy(Path.Combine(installed.Cache, "app"), folder.App, cancellationToken);
         File.WriteAllText(folder.AppMark, mark);
     }
 
@@ -148,8 +151,9 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
     private WorkloadFailedException Fault(WorkloadSpec spec, InstallLog log, int? code, string reason) =>
         new(new WorkloadExit(code, null, "install", reason, log.LastLines, time.GetUtcNow()));
 
-    private static void Unpack(PackageSource package, string target, CancellationToken cancellationToken) => Archive.Unpack(package.ArchivePath, target, cancellationToken: cancellationToken);
+    internal static void Unpack(PackageSource package, string target, CancellationToken cancellationToken) => Archive.Unpack(package.ArchivePath, target, cancellationToken: cancellationToken);
 
+    /// <summary>Copies a folder into another; what is there already stays.</summary>
     private static void Copy(string from, string to, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(to);
@@ -157,7 +161,11 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
         {
             cancellationToken.ThrowIfCancellationRequested();
             var target = Path.Combine(to, entry.Name);
-            if (entry.LinkTarget is { } link) File.CreateSymbolicLink(target, link);
+            if (new FileInfo(target).LinkTarget is not null || File.Exists(target)) continue;
+            if (entry.LinkTarget is { } link)
+            {
+                if (!Directory.Exists(target)) File.CreateSymbolicLink(target, link);
+            }
             else if (entry is DirectoryInfo) Copy(entry.FullName, target, cancellationToken);
             else if (Linux.OpenRegular(entry.FullName) is { } regular)
             {

@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using McpCan.Tests;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace McpCan.FunctionalTests;
 
@@ -126,6 +128,36 @@ public abstract class SleepTests<TApp>(TApp app) : IClassFixture<TApp> where TAp
     private Task<JsonElement> GetAsync(string id) => app.Viewer.GetFromJsonAsync<JsonElement>($"api/v1/instances/{id}", Cancel);
 
     private static string State(JsonElement instance) => instance.GetProperty("status").GetProperty("state").GetString()!;
+}
+
+/// <summary>A timer that ends a moment early must not be taken for a server that has been unused for too long.</summary>
+public sealed class WakefulTests
+{
+    [Fact]
+    public async Task ServerThatNeverSleeps_Unused_StaysUp()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        await using var app = new HastyApp();
+        app.Settings["ProbeSeconds"] = "1";
+        await app.InitializeAsync();
+        using var made = await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = "wakeful", source = new { type = "command", command = "python3", args = new[] { "-c", TinyServers.Echo } } }, cancel);
+        Assert.True(made.IsSuccessStatusCode, await made.Content.ReadAsStringAsync(cancel));
+        await Eventually.HoldsAsync(async () => await StateAsync() == "Running");
+
+        for (var begin = TimeProvider.System.GetTimestamp(); TimeProvider.System.GetElapsedTime(begin) < TimeSpan.FromSeconds(3);) Assert.Equal("Running", await StateAsync());
+
+        async Task<string> StateAsync() => (await app.Viewer.GetFromJsonAsync<JsonElement>("api/v1/instances/wakeful", cancel)).GetProperty("status").GetProperty("state").GetString()!;
+    }
+
+    private sealed class HastyApp : SqliteApp
+    {
+        protected override void Configure(WebApplicationBuilder builder) => builder.Services.AddSingleton<TimeProvider>(new HastyTime());
+    }
+
+    private sealed class HastyTime : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => base.CreateTimer(callback, state, dueTime.TotalMilliseconds > 500 ? dueTime * 0.9 : dueTime, period);
+    }
 }
 
 public sealed class SleepTestsOnSqlite(SqliteApp app) : SleepTests<SqliteApp>(app);

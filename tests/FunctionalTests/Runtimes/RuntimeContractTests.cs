@@ -203,4 +203,30 @@ public abstract class RuntimeContractTests
         await fixture.LineAsync("i-a", m => m == "built: yes");
         await fixture.LineAsync("i-a", m => m == "written");
     }
+
+    [Fact]
+    public async Task Package_WhoseLockFilesAloneDecide_InstallsOnceForAllItsVersions()
+    {
+        await using var fixture = Create();
+
+        Assert.True(await InstallsAsync(1, "one", "locked"));
+        Assert.False(await InstallsAsync(2, "two", "locked"));
+        Assert.True(await InstallsAsync(3, "two", "locked anew"));
+
+        async Task<bool> InstallsAsync(int generation, string text, string locked)
+        {
+            var spec = fixture.Spec("i-a", "python3", "-u", "server.py") with
+            {
+                Generation = generation,
+                Package = fixture.Zip(
+                    ("top/server.py", "import os, time\nprint(open('text').read(), open('made/text').read(), sorted(os.listdir('.')), flush=True)\ntime.sleep(600)"), ("top/text", text), ("top/lock", locked)),
+                WorkingDirectory = "top",
+                // It sees the lock file and nothing else, and what the package holds is not written over.
+                Install = new InstallStep("command", [["sh", "-c", "ls; mkdir made; cp lock made/text; printf old > text"]], "key-lock", ["lock"]),
+            };
+            await fixture.ApplyAsync(spec);
+            await fixture.LineAsync("i-a", m => m == $"{text} {locked} ['lock', 'made', 'server.py', 'text']");
+            return (await fixture.LogAsync("i-a", new() { Run = "current" })).Contains("lock");
+        }
+    }
 }

@@ -57,6 +57,39 @@ public sealed class ProjectDetectorTests
         Expect(project, "node", start, install, build);
     }
 
+    [Theory]
+    [InlineData("""{"main":"./a.js","scripts":{"test":"echo \"none\""},"dependencies":{"x":"^1","y":"github:u/y"}}""", "package-lock.json", true)]
+    [InlineData("""{"dependencies":{"x":"1"}}""", "", true)]
+    [InlineData("""{"dependencies":{"x":"1"},"scripts":{"postinstall":"node patch.js"}}""", "package-lock.json", false)]
+    [InlineData("""{"dependencies":{"x":"1"},"scripts":{"prepare":"tsc"}}""", "", false)]
+    [InlineData("""{"dependencies":{"x":"file:vendor/x"}}""", "package-lock.json", false)]
+    [InlineData("""{"dependencies":{"x":"f\u0069le:vendor/x"}}""", "package-lock.json", false)]
+    [InlineData("""{"dependencies":{"x":"1"},"overrides":{"y":{"z":"./z"}}}""", "package-lock.json", false)]
+    [InlineData("""{"dependencies":{"x":"1"},"workspaces":["a"]}""", "package-lock.json", false)]
+    [InlineData("""{"dependencies":{"x":"1"}}""", "binding.gyp", false)]
+    [InlineData("""{"dependencies":{"x":"1"}}""", ".npmrc", false)]
+    [InlineData("""{"dependencies":{"x":"1"}}""", "pnpm-lock.yaml", false)]
+    [InlineData("""{"bin":"dist/a.js","dependencies":{"x":"1"},"scripts":{"build":"tsc"}}""", "package-lock.json", false)]
+    public void NodeProject_WhetherOnlyItsLockFilesDecideTheInstall_IsSaid(string package, string file, bool only) =>
+        Assert.Equal(only, Detect([("package.json", package), ("a.js", ""), ("index.js", ""), .. file.Length > 0 ? new[] { (file, "") } : []]).Project.OnlyLockFiles);
+
+    [Theory]
+    [InlineData("mcp==1.2\n# no -e .\nhttpx[http2] >= 0.27 ; python_version < '4' # why\nx @ https://example.com/x.whl\n", true)]
+    [InlineData("-e .\n", false)]
+    [InlineData("-r more.txt\n", false)]
+    [InlineData("./wheels/a.whl\n", false)]
+    [InlineData("wheels/a.whl\n", false)]
+    [InlineData("a.whl\n", false)]
+    [InlineData("x @ file:///app/x\n", false)]
+    [InlineData("x --config-settings=a\n", false)]
+    [InlineData("x \\\n", false)]
+    public void PythonProject_WhetherOnlyItsRequirementsDecideTheInstall_IsSaid(string requirements, bool only) =>
+        Assert.Equal(only, Detect(("server.py", ""), ("requirements.txt", requirements)).Project.OnlyLockFiles);
+
+    [Fact]
+    public void PythonProject_ThatIsInstalledItself_NeedsAllOfIt() =>
+        Assert.False(Detect(("server.py", ""), ("pyproject.toml", "[build-system]\nrequires = []\n[project]\nname = 'a'\ndependencies = ['mcp']\n")).Project.OnlyLockFiles);
+
     public static TheoryData<(string, string)[], string?, string?> Python => new()
     {
         { [("server.py", "print(1)")], "python3 server.py", null },

@@ -1,0 +1,3 @@
+import { turn } from '../turn.js';
+
+export default turn('restart', 'Restart a server', 'runs');

@@ -1,0 +1,3 @@
+import { turn } from '../turn.js';
+
+export default turn('start', 'Start a server', 'runs');

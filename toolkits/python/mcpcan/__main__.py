@@ -1,0 +1,3 @@
+from mcpcan.cli import run
+
+run()

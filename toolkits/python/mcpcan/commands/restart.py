@@ -1,0 +1,3 @@
+from mcpcan.turn import turn
+
+command = turn("restart", "Restart a server", "runs")

@@ -1,0 +1,3 @@
+from mcpcan.turn import turn
+
+command = turn("start", "Start a server", "runs")
