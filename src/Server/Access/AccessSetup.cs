@@ -19,7 +19,7 @@ internal static class AccessSetup
     private const string ApiOrigins = "api";
 
     /// <summary>Addresses for programs: they get statuses, never redirects.</summary>
-    private static readonly PathString[] Machines = ["/api", "/openapi", "/metrics", "/mcp-gateway"];
+    private static readonly PathString[] Machines = ["/api", "/openapi", "/metrics", "/mcp-gateway", "/v0.1"];
 
     public static void AddAccess(this WebApplicationBuilder builder, McpCanOptions options)
     {

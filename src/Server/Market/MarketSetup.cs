@@ -32,5 +32,6 @@ internal static class MarketSetup
         var api = app.MapApi();
         api.MapTemplates();
         api.MapMarketSources();
+        app.MapOwnRegistry();
     }
 }

@@ -141,6 +141,29 @@ public abstract class MarketTests(TestApp app)
     }
 
     [Fact]
+    public async Task ThisInstallation_IsARegistryItself_ForWhoHasAKey()
+    {
+        var (open, closed) = (Mark(), Mark());
+        foreach (var (name, tokenRequired) in new[] { (open, false), (closed, true) })
+            Assert.True((await app.Operator.PostAsJsonAsync("api/v1/instances", new { name, start = false, source = new { type = "command", command = "true" }, access = new { tokenRequired } }, Cancel)).IsSuccessStatusCode);
+        await app.Operator.PostAsJsonAsync("api/v1/instances", new { name = $"{open}-file", mode = "direct", remote = new { url = "https://x.example/mcp" } }, Cancel);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await app.Nobody.GetAsync("v0.1/servers", Cancel)).StatusCode);
+
+        var key = (await (await app.Admin.PostAsJsonAsync("api/v1/api-keys", new { name = open, role = "viewer" }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("value").GetString();
+        var source = await AddAsync(new { name = Mark(), kind = "registry", url = app.Url, token = key });
+        var id = source.GetProperty("id").GetString()!;
+
+        var form = (await ItemAsync(id, $"local.mcpcan/{closed}")).GetProperty("forms")[0].GetProperty("definition");
+        Assert.Equal($"{app.Url}/mcp-gateway/{closed}/mcp", form.GetProperty("instance").GetProperty("remote").GetProperty("url").GetString());
+        Assert.Equal("secret", form.GetProperty("parameters")[0].GetProperty("type").GetString());
+        Assert.Equal(0, (await ItemAsync(id, $"local.mcpcan/{open}")).GetProperty("forms")[0].GetProperty("definition").GetProperty("parameters").GetArrayLength());
+        await app.Viewer.GetAsync($"{Base}/{id}/entry?name=local.mcpcan/{open}-file", Cancel).ProblemAsync(HttpStatusCode.NotFound);
+        var one = await app.Viewer.GetFromJsonAsync<JsonElement>($"v0.1/servers/local.mcpcan%2F{open}/versions/latest", Cancel);
+        Assert.Equal(open, one.GetProperty("server").GetProperty("title").GetString());
+        await app.Viewer.GetAsync("v0.1/servers/local.mcpcan%2Fnobody/versions/latest", Cancel).ProblemAsync(HttpStatusCode.NotFound);
+    }
+
+    [Fact]
     public async Task OnlyWhatIsOffered_IsSeen_AndOnlyAdministratorsDecide()
     {
         await using var library = await Library.StartAsync();
