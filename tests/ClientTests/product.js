@@ -49,7 +49,7 @@ export class Product {
   async signal(name) {
     const begin = performance.now();
     this.process.kill(name);
-    await Promise.race([this.exited, sleep(30_000).then(() => { throw new Error(`MCPCAN did not end within 30 s after ${name}:\n${this.log()}`); })]);
+    await Promise.race([this.exited, sleep(30_000, undefined, { ref: false }).then(() => { throw new Error(`MCPCAN did not end within 30 s after ${name}:\n${this.log()}`); })]);
     return (performance.now() - begin) / 1000;
   }
 

@@ -135,6 +135,15 @@ test('a folder becomes a server, a second deploy its next version, and rollback 
   assert.equal((await toolkits.both(kind => ['call', `plain-${kind}`, 'answer'])).out, 'first\n');
 });
 
+test('a client that is not known is named before a token is made', async () => {
+  const { code, err } = await toolkits.both(kind => ['deploy', toolkits.example(kind, 'plain'), '--name', `client-${kind}`, '--client', 'nobody']);
+  assert.equal(code, 1);
+  assert.match(err, /'client' must be one of claude-code/);
+  const { out } = await toolkits.both(kind => ['deploy', toolkits.example(kind, 'plain'), '--name', `client-${kind}`, '--client', 'cursor']);
+  assert.match(out, /mct_[\s\S]*For cursor, in ~\/\.cursor\/mcp\.json/);
+  await toolkits.both(kind => ['delete', `client-${kind}`, '-y', '--package']);
+});
+
 test('a tool\'s schema decides the types of its arguments', async () => {
   const args = ['text=12', 'count=3', 'ratio=0.5', 'on=true', 'tags=a', 'tags=b', 'more={"x": [1]}', 'any=7'].flatMap(a => ['--arg', a]);
   const { out } = await toolkits.both(kind => ['call', `plain-${kind}`, 'echo', ...args]);

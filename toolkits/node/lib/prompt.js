@@ -5,10 +5,11 @@ import { Writable } from 'node:stream';
 export const atTerminal = () => process.stdin.isTTY === true && process.stderr.isTTY === true && !process.env.CI;
 
 export async function ask(question, { hidden = false } = {}) {
-  process.stderr.write(question);
+  if (hidden) process.stderr.write(question);
   const silent = new Writable({ write: (chunk, encoding, done) => done() });
   const reader = createInterface({ input: process.stdin, output: hidden ? silent : process.stderr, terminal: true });
-  try { return (await reader.question('')).trim(); } finally {
+  reader.on('SIGINT', () => process.exit(130));
+  try { return (await reader.question(hidden ? '' : question)).trim(); } finally {
     reader.close();
     if (hidden) process.stderr.write('\n');
   }
@@ -21,5 +22,5 @@ export async function piped() {
     text += part;
     if (text.includes('\n')) break;
   }
-  return text.split('\n')[0].trim();
+  return text.replace(/^\ufeff/, '').split('\n')[0].trim();
 }

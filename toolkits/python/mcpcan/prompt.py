@@ -18,4 +18,4 @@ def ask(question, hidden=False):
 
 def piped():
     """The first line of what is piped in."""
-    return sys.stdin.readline().strip()
+    return sys.stdin.readline().strip("\ufeff \t\r\n")

@@ -25,8 +25,9 @@ export default {
     const wanted = plan(folder, options);
     const made = await bring(api, wanted, { wait: !options['no-wait'], timeout, notes: options.notes });
     const { instance, version } = made;
-    const token = options['no-token'] ? null : await firstToken(api, made);
+    // Before the token, which is shown only once: what fails after it would lose it.
     const config = await api.get(`/instances/${instance.id}/client-config?client=${encodeURIComponent(options.client ?? 'claude-code')}`);
+    const token = options['no-token'] ? null : await firstToken(api, made);
     if (token) config.text = config.text.replaceAll('${MCPCAN_TOKEN}', token.value);
     say(options['no-wait'] ? `Version ${version} of '${instance.name}' is on its way. See: mcpcan logs ${instance.slug} -f` : `Version ${version} of '${instance.name}' runs.`);
     say(`  Address  ${api.address(instance)}`);

@@ -10,8 +10,9 @@ def run(options, args):
     wait = not options.get("no-wait")
     made = bring(api, Plan(args[0] if args else ".", options), wait=wait, timeout=timeout, notes=options.get("notes"))
     instance, version = made["instance"], made["version"]
-    token = None if options.get("no-token") else first_token(api, made)
+    # Before the token, which is shown only once: what fails after it would lose it.
     config = api.get(f"/instances/{instance['id']}/client-config?client={encode(options.get('client') or 'claude-code')}")
+    token = None if options.get("no-token") else first_token(api, made)
     if token:
         config["text"] = config["text"].replace("${MCPCAN_TOKEN}", token["value"])
     say(f"Version {version} of '{instance['name']}' runs." if wait else f"Version {version} of '{instance['name']}' is on its way. See: mcpcan logs {instance['slug']} -f")
