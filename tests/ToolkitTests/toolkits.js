@@ -64,7 +64,7 @@ export class Toolkits {
     const clean = text => text.replaceAll(join(this.folder, `work-${kind}`), 'WORK').replaceAll(`config-${kind}`, 'CONFIG').replaceAll(`-${kind}`, '-KIND')
       .replace(/mct_[\w-]+/g, 'TOKEN').replace(/\b([ipdt])-[a-z0-9]{12}\b/g, '$1-ID').replace(/\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)/g, 'TIME').replace(/\d+ (bytes|KiB) packed/g, 'SIZE packed').replace(/"(durationMs|seconds)": [\d.]+/g, '"$1": N');
     // Columns are as wide as the names, and which phases are seen is a matter of the moment.
-    return { code, out: clean(out).replace(/(\S) {2,}(?=\S)/g, '$1  '), err: clean(err).replace(/^ {2}Starting.*\n/gm, '') };
+    return { code, out: clean(out).replace(/(\S) {2,}(?=\S)/g, '$1  '), err: settled(clean(err).replace(/^ {2}Starting.*\n/gm, '')) };
   }
 
   /** A copy of an example for this kind. */
@@ -90,6 +90,9 @@ export class Toolkits {
     };
   }
 }
+
+/** Lines of a server's log come from several processes: in which order, and how many of its children had the time to say the same, is a matter of the moment. */
+const settled = text => text.replace(/(^ {2}.*\n)+/gm, block => [...new Set(block.match(/.*\n/g))].sort().join(''));
 
 /** A package for pip, made by hand: a wheel is a zip archive with three files of metadata. */
 function wheel(folder) {
