@@ -49,6 +49,7 @@ public abstract class MarketTests(TestApp app)
         Assert.Equal(7, source.GetProperty("count").GetInt32());
         Assert.DoesNotContain("read-me", source.GetRawText(), StringComparison.Ordinal);
         Assert.True(source.GetProperty("hasToken").GetBoolean());
+        Assert.Equal(library.Url, source.GetProperty("url").GetString());
         Assert.Equal("Bearer read-me", library.Authorization);
 
         var id = source.GetProperty("id").GetString()!;
@@ -127,7 +128,9 @@ public abstract class MarketTests(TestApp app)
     {
         await using var library = await Library.StartAsync();
         library.Body = """{ "templates": { "ours": { "name": { "en": "Ours", "zh-CN": "我们的" }, "category": "team", "instance": { "source": { "type": "command", "command": "true" } } }, "broken": { "name": 7 }, "refused": { "name": "x", "instance": { "env": { "K": { "secret": "in the clear" } } } } } }""";
-        var catalogue = await AddAsync(new { name = Mark(), kind = "catalogue", url = $"{library.Url}/catalogue.json" });
+        var catalogue = await AddAsync(new { name = Mark(), kind = "catalogue", url = $"{library.Url}/catalogue.json?key=quiet" });
+        Assert.DoesNotContain("quiet", await app.Viewer.GetStringAsync(Base, Cancel), StringComparison.Ordinal);
+        Assert.Contains("quiet", await app.Admin.GetStringAsync(Base, Cancel), StringComparison.Ordinal);
         var id = catalogue.GetProperty("id").GetString()!;
         Assert.Equal("true", (await DeployAsync(id, "ours", 0, new { })).GetProperty("source").GetProperty("command").GetString());
         foreach (var name in new[] { "broken", "refused" }) Assert.NotNull((await ItemAsync(id, name)).GetProperty("forms")[0].GetProperty("whyNot").GetString());

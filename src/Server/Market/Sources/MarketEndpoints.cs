@@ -7,12 +7,12 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace McpCan.Server.Market.Sources;
 
-/// <summary>A source as the API shows it; its token is never part of it.</summary>
+/// <summary>A source as the API shows it; its token is never part of it, and its whole address only for administrators: a query may hold a key.</summary>
 public sealed record SourceView(
     string Id, string Name, string Kind, string Url, bool HasToken, int RefreshHours, IReadOnlyList<string> Offered, DateTimeOffset? RefreshedAt, DateTimeOffset? TriedAt, string? Problem, int Count, bool Reading, string? CreatedBy)
 {
-    internal static SourceView Of(MarketSource s, SourceRefresh refresh) =>
-        new(s.Id, s.Name, s.Kind, s.Url, s.Token is not null, s.RefreshHours, s.Offered, s.RefreshedAt, s.TriedAt, s.Problem, s.Count, refresh.IsReading(s.Id), s.CreatedBy);
+    internal static SourceView Of(MarketSource s, SourceRefresh refresh, ClaimsPrincipal user) =>
+        new(s.Id, s.Name, s.Kind, user.May(Policies.Administer) ? s.Url : new Uri(s.Url).GetLeftPart(UriPartial.Authority), s.Token is not null, s.RefreshHours, s.Offered, s.RefreshedAt, s.TriedAt, s.Problem, s.Count, refresh.IsReading(s.Id), s.CreatedBy);
 }
 
 /// <summary>An entry in a list.</summary>
@@ -44,19 +44,19 @@ internal static class MarketEndpoints
         sources.MapPost("/{id}/instances", Deploy).RequireAuthorization(Policies.Operate).WithName("createInstanceFromMarket").WithSummary("Make an instance of an entry, and start it unless 'start' is false");
     }
 
-    private static async Task<Ok<Page<SourceView>>> List([AsParameters] PageQuery page, MarketManager market, SourceRefresh refresh, CancellationToken cancellationToken) =>
-        TypedResults.Ok((await market.SourcesAsync(cancellationToken)).Where(s => page.Search is null || s.Name.Contains(page.Search, StringComparison.CurrentCultureIgnoreCase)).ToList().ToPage(page, s => SourceView.Of(s, refresh)));
+    private static async Task<Ok<Page<SourceView>>> List([AsParameters] PageQuery page, MarketManager market, SourceRefresh refresh, ClaimsPrincipal user, CancellationToken cancellationToken) =>
+        TypedResults.Ok((await market.SourcesAsync(cancellationToken)).Where(s => page.Search is null || s.Name.Contains(page.Search, StringComparison.CurrentCultureIgnoreCase)).ToList().ToPage(page, s => SourceView.Of(s, refresh, user)));
 
     private static async Task<Created<SourceView>> Create(SourceSettings settings, MarketManager market, SourceRefresh refresh, ClaimsPrincipal user, CancellationToken cancellationToken)
     {
         var source = await market.AddAsync(settings, user.Actor(), cancellationToken);
-        return TypedResults.Created($"/api/v1/market/sources/{source.Id}", SourceView.Of(source, refresh));
+        return TypedResults.Created($"/api/v1/market/sources/{source.Id}", SourceView.Of(source, refresh, user));
     }
 
-    private static async Task<Ok<SourceView>> Get(string id, MarketManager market, SourceRefresh refresh, CancellationToken cancellationToken) => TypedResults.Ok(SourceView.Of(await market.SourceAsync(id, cancellationToken), refresh));
+    private static async Task<Ok<SourceView>> Get(string id, MarketManager market, SourceRefresh refresh, ClaimsPrincipal user, CancellationToken cancellationToken) => TypedResults.Ok(SourceView.Of(await market.SourceAsync(id, cancellationToken), refresh, user));
 
-    private static async Task<Ok<SourceView>> Update(string id, SourceSettings settings, MarketManager market, SourceRefresh refresh, CancellationToken cancellationToken) =>
-        TypedResults.Ok(SourceView.Of(await market.UpdateAsync(id, settings, cancellationToken), refresh));
+    private static async Task<Ok<SourceView>> Update(string id, SourceSettings settings, MarketManager market, SourceRefresh refresh, ClaimsPrincipal user, CancellationToken cancellationToken) =>
+        TypedResults.Ok(SourceView.Of(await market.UpdateAsync(id, settings, cancellationToken), refresh, user));
 
     private static async Task<NoContent> Delete(string id, MarketManager market, CancellationToken cancellationToken)
     {
@@ -64,10 +64,10 @@ internal static class MarketEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<Accepted<SourceView>> Refresh(string id, MarketManager market, SourceRefresh refresh, CancellationToken cancellationToken)
+    private static async Task<Accepted<SourceView>> Refresh(string id, MarketManager market, SourceRefresh refresh, ClaimsPrincipal user, CancellationToken cancellationToken)
     {
         await market.RefreshAsync(id, cancellationToken);
-        return TypedResults.Accepted($"/api/v1/market/sources/{id}", SourceView.Of(await market.SourceAsync(id, cancellationToken), refresh));
+        return TypedResults.Accepted($"/api/v1/market/sources/{id}", SourceView.Of(await market.SourceAsync(id, cancellationToken), refresh, user));
     }
 
     private static async Task<Ok<Page<EntryView>>> Entries(string id, [AsParameters] PageQuery page, MarketManager market, CancellationToken cancellationToken) =>
