@@ -1,5 +1,6 @@
 using McpCan.Gateway;
 using McpCan.Server.Access;
+using McpCan.Server.Declared;
 using McpCan.Server.Environments;
 using McpCan.Server.Hosting;
 using McpCan.Server.Instances;
@@ -33,6 +34,7 @@ internal static class ServerApp
             builder.AddPackages();
             builder.AddInstances();
             builder.AddMarket();
+            builder.Services.AddSingleton<StateManager>();
             builder.AddTerminals();
         }
         builder.AddTraffic(options);
@@ -58,6 +60,7 @@ internal static class ServerApp
         app.MapPackages();
         app.MapInstances();
         app.MapMarket();
+        app.MapState();
         app.MapTerminals();
         app.MapLogs();
         app.MapTraffic();

@@ -1,7 +1,7 @@
 // Every command of both toolkits against a running MCPCAN: what one does, the other does too.
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -11,7 +11,7 @@ import { StdioClientTransport as ModernTransport } from '@modelcontextprotocol/c
 import { text, until } from '../ClientTests/product.js';
 import { kinds, Toolkits, write } from './toolkits.js';
 
-const commands = ['login', 'logout', 'whoami', 'init', 'deploy', 'dev', 'list', 'logs', 'call', 'connect', 'open', 'token', 'rollback', 'start', 'stop', 'restart', 'delete'];
+const commands = ['login', 'logout', 'whoami', 'init', 'deploy', 'dev', 'list', 'logs', 'call', 'connect', 'open', 'token', 'rollback', 'start', 'stop', 'restart', 'delete', 'apply', 'export'];
 let toolkits;
 before(async () => { toolkits = await Toolkits.start(); });
 after(() => toolkits?.dispose());
@@ -348,3 +348,26 @@ for (const kind of kinds) {
     });
   }
 }
+
+test('a file is applied, the second time without a change, and exported again', async () => {
+  const file = kind => {
+    const folder = toolkits.example(kind, 'plain');
+    write(folder, { 'state.json': JSON.stringify({
+      instances: [{ slug: `declared-${kind}`, start: false, source: { type: 'command', command: 'true' }, env: { LEVEL: 'info', KEY: { secret: 'quiet' } } }],
+      tokens: [{ name: `declared-${kind}`, instances: [`declared-${kind}`] }],
+    }) });
+    return `${folder}/state.json`;
+  };
+  const files = Object.fromEntries(kinds.map(kind => [kind, file(kind)]));
+  assert.match((await toolkits.both(kind => ['apply', '-f', files[kind], '--plan'])).out, /instance declared-node: to create\ntoken declared-node: to create\n/);
+  assert.match((await toolkits.both(kind => ['apply', '-f', files[kind]])).out, /instance declared-node: created\ntoken declared-node: created\n {2}Token {4}mct_/);
+  assert.equal((await toolkits.both(kind => ['apply', '-f', files[kind]])).out, 'instance declared-node: as it should be\ntoken declared-node: as it should be\n');
+  for (const kind of kinds) edit(dirname(files[kind]), 'state.json', '"LEVEL":"info"', '"LEVEL":"debug"');
+  assert.match((await toolkits.both(kind => ['apply', '-f', files[kind], '--plan'])).out, /instance declared-node: to change \(env\.LEVEL\)/);
+
+  const exported = JSON.parse((await toolkits.run('node', ['export'])).out).instances.find(i => i.slug === 'declared-node');
+  assert.deepEqual(exported.env, { KEY: { secret: true }, LEVEL: 'info' });
+  assert.equal((await toolkits.both(['apply', '-f', 'nowhere.json'])).code, 2);
+  for (const kind of kinds) write(dirname(files[kind]), { 'state.json': JSON.stringify({ instances: [{ slug: `bad-${kind}`, mode: 'moon' }] }) });
+  assert.equal((await toolkits.both(kind => ['apply', '-f', files[kind]])).code, 1);
+});

@@ -4,7 +4,7 @@ namespace McpCan.UnitTests;
 public sealed class ArchitectureTests
 {
     /// <summary>A folder of the server may use only folders before it.</summary>
-    private static readonly string[] Folders = ["Hosting", "Access", "Runtimes", "Environments", "Packages", "Instances", "Market", "Terminals", "Logs", "Traffic", "Web"];
+    private static readonly string[] Folders = ["Hosting", "Access", "Runtimes", "Environments", "Packages", "Instances", "Market", "Declared", "Terminals", "Logs", "Traffic", "Web"];
 
     /// <summary>What stands above the folders and may be used by all of them.</summary>
     private static readonly string[] Everybodys = ["McpCanDb", "SqliteDb", "PostgresDb"];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using McpCan.Server.Environments;
 using McpCan.Server.Instances;
 using McpCan.Server.Runtimes;
 
@@ -11,16 +12,7 @@ internal static class TemplateOfInstance
     public static TemplateDefinition Make(Instance instance, JsonSerializerOptions json)
     {
         var parameters = new List<TemplateParameter>();
-        var view = JsonSerializer.SerializeToNode(InstanceView.Of(instance, ""), json)!.AsObject();
-        var result = new JsonObject();
-        foreach (var field in (string[])["mode", "environment", "source", "remote", "virtual", "env", "processes", "limits", "minimumIsolation", "egress", "access", "traffic"])
-            if (view[field] is { } value) result[field] = value.DeepClone();
-        if (instance.Environment == McpCan.Server.Environments.EnvironmentMap.Local) result.Remove("environment");
-        if (instance.Source is null) Remove("source", "processes", "limits", "minimumIsolation", "egress");
-        Trim(result);
-        Differing(result, "limits", JsonSerializer.SerializeToNode(new WorkloadLimits(), json)!.AsObject());
-        if (result["access"] is JsonObject access && access.Count == 2 && access["tokenRequired"]?.GetValue<bool>() == true && access["queryToken"]?.GetValue<bool>() == false) Remove("access");
-        if (result["egress"] is JsonObject { Count: 1 } egress && egress["mode"]?.GetValue<string>() == EgressPolicy.Open.Mode) Remove("egress");
+        var result = Shape(instance, json);
         if (result["remote"] is JsonObject remote) Remote(remote, parameters);
         Secrets(result["env"] as JsonObject, "", parameters);
         if (instance.Registry is not null)
@@ -28,6 +20,23 @@ internal static class TemplateOfInstance
             result["registry"] = new JsonObject { ["userName"] = Ask(parameters, "registry-user", false), ["password"] = Ask(parameters, "registry-password", true) };
         }
         return new() { Name = instance.Name, Parameters = parameters, Instance = result };
+    }
+
+    /// <summary>What <c>POST /instances</c> would take for an instance like this one, without name and slug; what is at its default is left out, secrets stand as <c>{ "secret": true }</c>.</summary>
+    public static JsonObject Shape(Instance instance, JsonSerializerOptions json)
+    {
+        // By way of the text: names of variables may differ in their case alone, which a node made with the API's options does not bear.
+        var view = JsonNode.Parse(JsonSerializer.Serialize(InstanceView.Of(instance, ""), json))!.AsObject();
+        var result = new JsonObject();
+        foreach (var field in (string[])["mode", "environment", "source", "remote", "virtual", "env", "processes", "limits", "minimumIsolation", "egress", "access", "traffic"])
+            if (view[field] is { } value) result[field] = value.DeepClone();
+        if (instance.Environment == EnvironmentMap.Local) result.Remove("environment");
+        if (instance.Source is null) Remove("source", "processes", "limits", "minimumIsolation", "egress");
+        Trim(result);
+        Differing(result, "limits", JsonSerializer.SerializeToNode(new WorkloadLimits(), json)!.AsObject());
+        if (result["access"] is JsonObject access && access.Count == 2 && access["tokenRequired"]?.GetValue<bool>() == true && access["queryToken"]?.GetValue<bool>() == false) Remove("access");
+        if (result["egress"] is JsonObject { Count: 1 } egress && egress["mode"]?.GetValue<string>() == EgressPolicy.Open.Mode) Remove("egress");
+        return result;
 
         void Remove(params string[] fields)
         {

@@ -5,7 +5,7 @@ import { exits, Failure, usage } from './errors.js';
 import { output, result, warn } from './output.js';
 
 // In the order of the help text.
-const names = ['login', 'logout', 'whoami', 'init', 'deploy', 'dev', 'list', 'logs', 'call', 'connect', 'open', 'token', 'rollback', 'start', 'stop', 'restart', 'delete'];
+const names = ['login', 'logout', 'whoami', 'init', 'deploy', 'dev', 'list', 'logs', 'call', 'connect', 'open', 'token', 'rollback', 'start', 'stop', 'restart', 'delete', 'apply', 'export'];
 
 export async function main(argv) {
   process.stdout.on('error', error => { if (error.code === 'EPIPE') process.exit(exits.ok); else throw error; });

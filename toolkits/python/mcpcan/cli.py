@@ -11,7 +11,7 @@ from mcpcan.errors import FAILED, OK, Failure, usage
 from mcpcan.output import output, result, warn
 
 # In the order of the help text.
-NAMES = ["login", "logout", "whoami", "init", "deploy", "dev", "list", "logs", "call", "connect", "open", "token", "rollback", "start", "stop", "restart", "delete"]
+NAMES = ["login", "logout", "whoami", "init", "deploy", "dev", "list", "logs", "call", "connect", "open", "token", "rollback", "start", "stop", "restart", "delete", "apply", "export"]
 
 
 def run():
