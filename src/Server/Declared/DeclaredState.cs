@@ -1,9 +1,11 @@
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using McpCan.Server.Market;
 
 namespace McpCan.Server.Declared;
 
 /// <summary>What an installation should have. What is not named is left alone.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)] // a misspelt kind would be passed over
 public sealed record DeclaredState
 {
     /// <summary>Engines, as <c>POST /environments</c> takes them; known by their names.</summary>
