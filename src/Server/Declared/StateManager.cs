@@ -96,7 +96,6 @@ public sealed class StateManager(
         var view = Object(InstanceView.Of(present, ""));
         var compared = Without(wanted, "start");
         (compared["registry"] as JsonObject)?.Remove("password");
-        (compared["remote"] as JsonObject)?.Remove("tls");
         if (present.Virtual is not null)
         {
             var slugs = await SlugsAsync(cancellationToken);

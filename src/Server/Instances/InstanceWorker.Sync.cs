@@ -9,7 +9,7 @@ internal sealed partial class InstanceWorker
     private FolderWatch? _files;
     private long _filesGeneration;
     private IReadOnlyList<VolumeMount> _watchedVolumes = [];
-    private volatile string? _changedFile;
+    private volatile string? _changedFile, _unseen;
 
     /// <summary>Watches what is to be watched; true when the instance was changed and has to be read again.</summary>
     private async Task<bool> RestartForChangesAsync(CancellationToken cancellationToken)
@@ -21,6 +21,11 @@ internal sealed partial class InstanceWorker
             _files?.Dispose();
             (_files, _watchedVolumes, _filesGeneration, _changedFile) = (null, wanted, _instance.Generation, null);
             if (wanted is not []) await WatchFilesAsync(wanted, cancellationToken);
+        }
+        if (_unseen is { } why)
+        {
+            _unseen = null;
+            await NotWatchedAsync(why, cancellationToken);
         }
         if (_changedFile is not { } file) return false;
         _changedFile = null;
@@ -44,10 +49,11 @@ internal sealed partial class InstanceWorker
 
     private async Task WatchFilesAsync(IReadOnlyList<VolumeMount> volumes, CancellationToken cancellationToken)
     {
+        var unseen = 0;
         try
         {
             var folders = volumes.Select(v => VolumePaths.Host(v, services.Options.VolumeRoots, services.Options.Data)).Distinct().ToList();
-            _files = FolderWatch.Start(folders, Changed, why => _ = NotWatchedAsync(why, _lifetime), _time);
+            _files = FolderWatch.Start(folders, Changed, Unseen, _time);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -59,17 +65,16 @@ internal sealed partial class InstanceWorker
             _changedFile = file;
             Nudge();
         }
+
+        // Told once for each folder that cannot be watched; one of them is enough.
+        void Unseen(string why)
+        {
+            if (Interlocked.Exchange(ref unseen, 1) == 1) return;
+            _unseen = why;
+            Nudge();
+        }
     }
 
-    private async Task NotWatchedAsync(string why, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await services.Changes.NoteAsync(id, "not-watched", $"Changes of files do not restart the server. {why}", cancellationToken);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            LogRound(e, id);
-        }
-    }
+    private Task NotWatchedAsync(string why, CancellationToken cancellationToken) =>
+        services.Changes.NoteAsync(id, "not-watched", $"Changes of files do not restart the server. {why}", cancellationToken);
 }

@@ -13,7 +13,7 @@ internal sealed class InstallInputs : IDisposable
 
     private InstallInputs(string folder, string hash) => (_folder, Hash) = (folder, hash);
 
-    /// <summary>Hash over the files, and over the environment of the workload, since that can lead an install elsewhere.</summary>
+    /// <summary>Hash over the files.</summary>
     public string Hash { get; }
 
     /// <summary>
@@ -27,7 +27,6 @@ internal sealed class InstallInputs : IDisposable
         {
             Installer.Unpack(spec.Package!, whole, cancellationToken);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (var (name, value) in spec.Environment.OrderBy(v => v.Key, StringComparer.Ordinal)) Add(hash, name, Encoding.UTF8.GetBytes(value));
             var (from, to) = (Path.Combine(whole, spec.WorkingDirectory ?? ""), Path.Combine(folder, spec.WorkingDirectory ?? ""));
             Directory.CreateDirectory(to);
             foreach (var name in names.Order(StringComparer.Ordinal))

@@ -39,7 +39,9 @@ internal sealed class Installer(ProcessRuntimeOptions options, string downloads,
         }
         // Outside of a sandbox the paths differ, and some tools write them into what they install.
         using var inputs = step.Inputs is not null && spec.Package is not null ? InstallInputs.Take(spec, step.Inputs, _cache.Staging(), cancellationToken) : null;
-        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{step.CacheKey}\n{inputs?.Hash ?? spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level >= IsolationLevel.Sandbox}")))[..40];
+        // The environment of the workload can lead an install elsewhere: to another registry, for example. Its result is for those alone who have the same.
+        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+            $"{step.CacheKey}\n{inputs?.Hash ?? spec.Package?.Sha256}\n{spec.WorkingDirectory}\n{level >= IsolationLevel.Sandbox}\n{JsonSerializer.Serialize(spec.Environment.OrderBy(v => v.Key, StringComparer.Ordinal))}")))[..40];
         var cache = _cache.Result(key);
         using var held = await _cache.HoldAsync(key, cancellationToken);
         var complete = InstallCache.Mark(cache);

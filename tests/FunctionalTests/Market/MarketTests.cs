@@ -99,6 +99,27 @@ public abstract class MarketTests(TestApp app)
     }
 
     [Fact]
+    public async Task Source_ThatIsChangedWhileItIsRead_IsReadAtItsNewAddress_AndTheTokenStaysBehind()
+    {
+        await using var old = await Library.StartAsync();
+        await using var library = await Library.StartAsync();
+        old.Pages = [[Server("a/old", new { })]];
+        old.Held = new TaskCompletionSource();
+        library.Pages = [[Server("a/one", new { }), Server("a/two", new { })]];
+        var name = Mark();
+        var made = await (await app.Admin.PostAsJsonAsync(Base, new { name, kind = "registry", url = old.Url, token = "for-the-old-one" }, Cancel)).Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        var path = $"{Base}/{made.GetProperty("id").GetString()}";
+        await Eventually.HoldsAsync(() => old.Authorization is not null);
+
+        Assert.True((await app.Admin.PutAsJsonAsync(path, new { name, kind = "registry", url = library.Url }, Cancel)).IsSuccessStatusCode);
+        old.Held.SetResult();
+
+        await Eventually.HoldsAsync(async () => (await app.Viewer.GetFromJsonAsync<JsonElement>(path, Cancel)).GetProperty("count").GetInt32() == 2);
+        Assert.Null(library.Authorization);
+        await app.Admin.DeleteAsync(path, Cancel);
+    }
+
+    [Fact]
     public async Task HostileEntries_AreKeptAsText_OrLeftOut()
     {
         await using var library = await Library.StartAsync();
@@ -175,7 +196,10 @@ public abstract class MarketTests(TestApp app)
         var source = await AddAsync(new { name, kind = "registry", url = library.Url, offered = new[] { "com.good/*" } });
         var id = source.GetProperty("id").GetString()!;
 
-        Assert.Equal(2, (await app.Viewer.GetFromJsonAsync<JsonElement>($"{Base}/{id}/entries", Cancel)).GetProperty("total").GetInt32());
+        var first = await app.Viewer.GetFromJsonAsync<JsonElement>($"{Base}/{id}/entries?sort=-name&limit=1", Cancel);
+        Assert.Equal((2, "com.good/b"), (first.GetProperty("total").GetInt32(), Assert.Single(first.GetProperty("items").EnumerateArray()).GetProperty("name").GetString()));
+        var second = await app.Viewer.GetFromJsonAsync<JsonElement>($"{Base}/{id}/entries?sort=-name&limit=1&cursor={first.GetProperty("next").GetString()}", Cancel);
+        Assert.Equal(("com.good/a", JsonValueKind.Null), (second.GetProperty("items")[0].GetProperty("name").GetString(), second.GetProperty("next").ValueKind));
         await app.Admin.GetAsync($"{Base}/{id}/entry?name=com.bad/c", Cancel).ProblemAsync(HttpStatusCode.NotFound);
         await PostAsync(id, "com.bad/c", 0, new { }).ProblemAsync(HttpStatusCode.NotFound);
         await app.Operator.PostAsJsonAsync(Base, new { name = "x", kind = "registry", url = library.Url }, Cancel).ProblemAsync(HttpStatusCode.Forbidden);
@@ -233,6 +257,8 @@ public abstract class MarketTests(TestApp app)
         public int Status { get; set; }
         public string? Body { get; set; }
         public string? Authorization { get; private set; }
+        /// <summary>What answers wait for.</summary>
+        public TaskCompletionSource? Held { get; set; }
 
         public static async Task<Library> StartAsync()
         {
@@ -251,6 +277,7 @@ public abstract class MarketTests(TestApp app)
         private async Task AnswerAsync(HttpContext http)
         {
             if (http.Request.Headers.Authorization.ToString() is { Length: > 0 } authorization) Authorization = authorization;
+            if (Held is { } held) await held.Task.WaitAsync(http.RequestAborted);
             if (http.Request.Path == "/tiny.mcpb") await http.Response.Body.WriteAsync(Bundle);
             else if (Busy > 0)
             {

@@ -205,6 +205,29 @@ public abstract class RuntimeContractTests
     }
 
     [Fact]
+    public async Task Install_IsShared_OnlyByThoseWithTheSameEnvironment()
+    {
+        await using var fixture = Create();
+
+        Assert.True(await InstallsAsync("i-a", "one"));
+        Assert.False(await InstallsAsync("i-b", "one"));
+        // Who can lead an install elsewhere must not lead that of others.
+        Assert.True(await InstallsAsync("i-c", "two"));
+
+        async Task<bool> InstallsAsync(string id, string source)
+        {
+            var spec = fixture.Spec(id, "python3", "-u", "-c", "import sys, time\nprint('has ' + open(sys.argv[1]).read().strip(), flush=True)\ntime.sleep(600)", CommandPlans.Deps + "/made") with
+            {
+                Environment = new Dictionary<string, string> { ["npm_config_registry"] = source },
+                Install = new InstallStep("command", [["sh", "-c", "echo \"$npm_config_registry\" > " + CommandPlans.Deps + "/made"]], "key-of-a-command"),
+            };
+            await fixture.ApplyAsync(spec);
+            await fixture.LineAsync(id, m => m == $"has {source}");
+            return (await fixture.LogAsync(id, new() { Stream = "install" })).Count > 0;
+        }
+    }
+
+    [Fact]
     public async Task Package_WhoseLockFilesAloneDecide_InstallsOnceForAllItsVersions()
     {
         await using var fixture = Create();

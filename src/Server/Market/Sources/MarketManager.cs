@@ -32,6 +32,7 @@ public sealed record SourceSettings
 public sealed class MarketManager(
     IDbContextFactory<McpCanDb> databases, SecretProtector protector, SourceRefresh refresh, SourceHttp http, TemplateManager templates, PackageManager packages, McpCanOptions options)
 {
+    private static readonly Sorts<MarketEntry> Sorts = new Sorts<MarketEntry>(e => e.Name).By("-deployable", e => e.Deployable).By("title", e => e.Title).By("name", e => e.Name);
     private static readonly TimeSpan BundleLimit = TimeSpan.FromMinutes(5);
 
     /// <summary>All sources by name.</summary>
@@ -114,11 +115,13 @@ public sealed class MarketManager(
         var offered = (await SourceAsync(source, cancellationToken)).Offered;
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         var query = db.MarketEntries.Where(e => e.SourceId == source).Named(page.Search, e => e.SearchText);
-        var sorts = new Sorts<MarketEntry>(e => e.Name).By("-deployable", e => e.Deployable).By("title", e => e.Title).By("name", e => e.Name);
         var sorted = page with { Search = null, Sort = page.Sort ?? "-deployable" };
-        if (offered.Count == 0) return await query.ToPageAsync(sorted, sorts, map, cancellationToken);
-        var all = await query.AsNoTracking().OrderBy(e => e.Name).ToListAsync(cancellationToken);
-        return all.Where(e => IsOffered(offered, e.Name)).ToList().ToPage(page, map);
+        if (offered.Count == 0) return await query.ToPageAsync(sorted, Sorts, map, cancellationToken);
+        // Names first: what is not offered need not be read whole.
+        var names = await Sorts.Apply(query, sorted.Sort).Select(e => e.Name).ToListAsync(cancellationToken);
+        var found = names.Where(n => IsOffered(offered, n)).ToList().ToPage(sorted, n => n);
+        var entries = await query.AsNoTracking().Where(e => found.Items.Contains(e.Name)).ToDictionaryAsync(e => e.Name, cancellationToken);
+        return new([.. found.Items.Where(entries.ContainsKey).Select(n => map(entries[n]))], found.Next, found.Total);
     }
 
     /// <summary>One entry that is offered.</summary>
@@ -150,7 +153,8 @@ public sealed class MarketManager(
 
     private async Task<PackageVersion> FetchAsync(MarketEntry entry, BundleAddress bundle, string actor, CancellationToken cancellationToken)
     {
-        var title = $"{entry.Title} ({entry.SourceId})";
+        // Its name is its own in the source; titles are not.
+        var title = $"{(entry.Name.Length > 80 ? entry.Name[..80] : entry.Name).Trim()} ({entry.SourceId})";
         var present = (await packages.ListAsync(new PageQuery(title), p => p, cancellationToken)).Items.FirstOrDefault(p => p.Name == title);
         if (present?.Versions.FirstOrDefault(v => v.Sha256 == bundle.Sha256) is { } same) return same;
         var file = Path.Combine(Path.GetTempPath(), $"mcpcan-bundle-{Guid.NewGuid():N}");

@@ -81,7 +81,7 @@ public sealed class SourceHttp(McpCanOptions options, TimeProvider time) : IDisp
             var target = new Uri(request.RequestUri!, location);
             if (n == MostRedirects) throw new SourceException("The source sends from one address to the next without an end.");
             if (target.Scheme != Uri.UriSchemeHttps && target.Scheme != request.RequestUri!.Scheme) throw new SourceException("The source sends to an address without encryption.");
-            if (request.Headers.Authorization is not null && target.Host != request.RequestUri!.Host) throw new SourceException("The source sends to another host, which does not get the token. Give that host's address.");
+            if (request.Headers.Authorization is not null && target.Authority != request.RequestUri!.Authority) throw new SourceException("The source sends to another host or port, which does not get the token. Give that address.");
             var next = new HttpRequestMessage(HttpMethod.Get, target);
             if (request.Headers.Authorization is { } authorization) next.Headers.Authorization = authorization;
             request = next;

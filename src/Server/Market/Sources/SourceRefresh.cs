@@ -78,32 +78,12 @@ public sealed partial class SourceRefresh : BackgroundService
 
     private async Task ReadAsync(string id, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(Limit);
         try
         {
-            await using var db = await _databases.CreateDbContextAsync(cancellationToken);
-            if (await db.MarketSources.AsNoTracking().FirstOrDefaultAsync(s => s.Id == id, cancellationToken) is not { } source) return;
-            string? problem = null;
-            var entries = new Dictionary<string, MarketEntry>(StringComparer.Ordinal);
-            try
+            // Again when it was changed to another address or kind meanwhile.
+            while (await FindAsync(id, cancellationToken) is { } source && !await ReadAsync(source, cancellationToken))
             {
-                var token = source.Token is null ? null : _protector.Unprotect(source.Token);
-                await foreach (var item in _readers.First(r => r.Kind == source.Kind).ReadAsync(new Uri(source.Url), token, limit.Token))
-                {
-                    entries[item.Name] = Entry(id, MarketManager.Judge(item, _json.Value.SerializerOptions));
-                    if (entries.Count >= MostEntries) break;
-                }
             }
-            catch (SourceException e)
-            {
-                problem = e.Message;
-            }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                problem = $"The source was not read within {Limit.TotalMinutes:0} minutes.";
-            }
-            await StoreAsync(id, source.Url, problem, entries.Values, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -115,13 +95,47 @@ public sealed partial class SourceRefresh : BackgroundService
         }
     }
 
-    /// <summary>The new copy in place of the old one, at once; or, where there is none, why.</summary>
-    private async Task StoreAsync(string id, string url, string? problem, IReadOnlyCollection<MarketEntry> entries, CancellationToken cancellationToken)
+    private async Task<MarketSource?> FindAsync(string id, CancellationToken cancellationToken)
     {
+        await using var db = await _databases.CreateDbContextAsync(cancellationToken);
+        return await db.MarketSources.AsNoTracking().FirstOrDefaultAsync(s => s.Id == id, cancellationToken);
+    }
+
+    /// <summary>Reads it once and stores what came of it; false when the source is another one by now.</summary>
+    private async Task<bool> ReadAsync(MarketSource source, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Limit);
+        string? problem = null;
+        var entries = new Dictionary<string, MarketEntry>(StringComparer.Ordinal);
+        try
+        {
+            var token = source.Token is null ? null : _protector.Unprotect(source.Token);
+            await foreach (var item in _readers.First(r => r.Kind == source.Kind).ReadAsync(new Uri(source.Url), token, limit.Token))
+            {
+                entries[item.Name] = Entry(source.Id, MarketManager.Judge(item, _json.Value.SerializerOptions));
+                if (entries.Count >= MostEntries) break;
+            }
+        }
+        catch (SourceException e)
+        {
+            problem = e.Message;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            problem = $"The source was not read within {Limit.TotalMinutes:0} minutes.";
+        }
+        return await StoreAsync(source, problem, entries.Values, cancellationToken);
+    }
+
+    /// <summary>The new copy in place of the old one, at once; or, where there is none, why. False when the source is another one by now.</summary>
+    private async Task<bool> StoreAsync(MarketSource source, string? problem, IReadOnlyCollection<MarketEntry> entries, CancellationToken cancellationToken)
+    {
+        var (id, url, kind) = (source.Id, source.Url, source.Kind);
         await using var db = await _databases.CreateDbContextAsync(cancellationToken);
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
         var now = _time.GetUtcNow();
-        var stored = await db.MarketSources.Where(s => s.Id == id && s.Url == url).ExecuteUpdateAsync(set => set.SetProperty(s => s.TriedAt, now).SetProperty(s => s.Problem, problem), cancellationToken);
+        var stored = await db.MarketSources.Where(s => s.Id == id && s.Url == url && s.Kind == kind).ExecuteUpdateAsync(set => set.SetProperty(s => s.TriedAt, now).SetProperty(s => s.Problem, problem), cancellationToken);
         if (stored > 0 && problem is null)
         {
             await db.MarketSources.Where(s => s.Id == id).ExecuteUpdateAsync(set => set.SetProperty(s => s.RefreshedAt, now).SetProperty(s => s.Count, entries.Count), cancellationToken);
@@ -134,6 +148,7 @@ public sealed partial class SourceRefresh : BackgroundService
             }
         }
         await transaction.CommitAsync(cancellationToken);
+        return stored > 0;
     }
 
     private static MarketEntry Entry(string source, MarketItem item) => new()
